@@ -1,0 +1,134 @@
+"""Tasks x frames -> results: one batch of requests for the model, its answers read back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from streamer.errors import StreamerError
+from streamer.frames import Frame
+from streamer.gemma.parsing import parse_detections, parse_yes_no
+from streamer.models.base import Generation, Request, VisionModel
+from streamer.results import Detection, FrameResult, Timings, Usage
+from streamer.tasks import Task
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """A frame and what to ask of it."""
+
+    frame: Frame
+    tasks: tuple[Task, ...]
+    budget: int = 280
+    earlier: tuple[Frame, ...] = ()
+    """The sampled frames before it, oldest first; ``compare`` takes as many as it needs."""
+
+
+class Analyzer:
+    """Answers jobs with one model. Used from one thread at a time; does not own the model."""
+
+    def __init__(self, model: VisionModel, *, box_grid: int = 1000) -> None:
+        self._model = model
+        self._box_grid = box_grid
+
+    def analyze(self, jobs: Sequence[Job]) -> list[FrameResult]:
+        """A result a job, in their order. A fault of the model becomes the ``error`` of the frames it hit."""
+        started = time.monotonic()
+        slots = [(number, task) for number, job in enumerate(jobs) for task in job.tasks]
+        requests = [_request(jobs[number], task) for number, task in slots]
+        answers = self._generate(requests)
+        per_job: list[list[tuple[Task, Generation | StreamerError]]] = [[] for _ in jobs]
+        for (number, task), answer in zip(slots, answers, strict=True):
+            per_job[number].append((task, answer))
+        finished = time.monotonic()
+        return [
+            self._result(job, answered, started, finished) for job, answered in zip(jobs, per_job, strict=True)
+        ]
+
+    def _generate(self, requests: list[Request]) -> list[Generation | StreamerError]:
+        """All in one batch; where that fails, one by one, so that one bad request costs only its own answer."""
+        try:
+            return list(self._model.generate(requests)) if requests else []
+        except StreamerError as error:
+            if len(requests) == 1:
+                return [error]
+        return [answer for request in requests for answer in self._generate([request])]
+
+    def _result(
+        self,
+        job: Job,
+        answered: list[tuple[Task, Generation | StreamerError]],
+        started: float,
+        finished: float,
+    ) -> FrameResult:
+        frame = job.frame
+        result = FrameResult(
+            stream=frame.stream,
+            sequence=frame.sequence,
+            time_seconds=frame.time_seconds,
+            source_size=frame.source_size,
+            index=frame.index,
+            pts=frame.pts,
+            budget=job.budget,
+            model=self._model.name,
+            usage=_usage([answer for _, answer in answered if isinstance(answer, Generation)], job),
+            timings=_timings(frame, [a for _, a in answered if isinstance(a, Generation)], started, finished),
+        )
+        for task, answer in answered:
+            result = self._with_answer(result, task, answer)
+        return result
+
+    def _with_answer(self, result: FrameResult, task: Task, answer: Generation | StreamerError) -> FrameResult:
+        if isinstance(answer, StreamerError):
+            return replace(result, error=f"{task.name}: {answer}")
+        notes = [f"cut off at {answer.output_tokens} tokens"] if answer.finish == "length" else []
+        value: Any = answer.text.strip()
+        match task.kind:
+            case "caption":
+                result = replace(result, caption=value)
+            case "check":
+                value = {"answer": parse_yes_no(answer.text), "text": value}
+            case "detect":
+                parsed = parse_detections(answer.text, grid=self._box_grid)
+                found: tuple[Detection, ...] = parsed.detections
+                result = replace(result, detections=result.detections + found)
+                if parsed.problem:
+                    notes.append(parsed.problem)
+        if notes:
+            result = replace(result, notes={**result.notes, task.name: "; ".join(notes)})
+        return replace(result, answers={**result.answers, task.name: value})
+
+
+def _request(job: Job, task: Task) -> Request:
+    frames = (*job.earlier, job.frame)[-task.frames :]
+    return Request(
+        images=tuple(frame.image for frame in frames),
+        prompt=task.prompt,
+        budget=job.budget,
+        max_tokens=task.max_tokens,
+    )
+
+
+def _usage(answers: list[Generation], job: Job) -> Usage:
+    return Usage(
+        image_tokens=max((answer.image_tokens for answer in answers), default=0),
+        prompt_tokens=sum(answer.prompt_tokens for answer in answers),
+        output_tokens=sum(answer.output_tokens for answer in answers),
+        drafted_tokens=sum(answer.drafted_tokens for answer in answers),
+        accepted_tokens=sum(answer.accepted_tokens for answer in answers),
+        forwards=max((answer.forwards for answer in answers), default=0),
+    )
+
+
+def _timings(frame: Frame, answers: list[Generation], started: float, finished: float) -> Timings:
+    live = frame.captured_at is not None
+    return Timings(
+        decode_ms=frame.decode_ms,
+        queue_ms=max(0.0, (started - frame.captured_at) * 1000) if frame.captured_at is not None else 0.0,
+        preprocess_ms=max((answer.preprocess_ms for answer in answers), default=0.0),
+        model_ms=max((answer.model_ms for answer in answers), default=0.0),
+        total_ms=(finished - started) * 1000,
+        age_ms=(finished - frame.captured_at) * 1000 if live and frame.captured_at is not None else None,
+    )

@@ -1,0 +1,80 @@
+"""The border between streamer and whatever answers: pictures and a prompt in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, Self
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+BUDGETS: tuple[int, ...] = (70, 140, 280, 560, 1120)
+"""Soft tokens per picture that Gemma 4 was trained with."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """One question about one or several pictures."""
+
+    images: tuple[NDArray[np.uint8], ...]
+    """Each ``(H, W, 3)`` uint8 RGB, upright; resized by the model unless already at the budget's size."""
+    prompt: str
+    """The user's words, placed behind the pictures by the model's own chat template."""
+    budget: int = 280
+    """Soft tokens allowed per picture, one of `BUDGETS`."""
+    max_tokens: int = 256
+    system: str | None = None
+    temperature: float = 0.0
+    """0 decodes greedily."""
+    top_p: float = 1.0
+    top_k: int = 0
+    """0 keeps every token."""
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    """Texts that end the answer; they are not part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """The answer to one `Request`."""
+
+    text: str
+    finish: Literal["stop", "length"]
+    """``length``: cut off at ``max_tokens``."""
+    token_ids: tuple[int, ...] = ()
+    image_tokens: int = 0
+    prompt_tokens: int = 0
+    """Text tokens of the prompt; picture tokens not counted."""
+    output_tokens: int = 0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
+    forwards: int = 0
+    preprocess_ms: float = 0.0
+    model_ms: float = 0.0
+
+
+class VisionModel(Protocol):
+    """Answers questions about pictures. Used from one thread at a time; a context manager."""
+
+    @property
+    def name(self) -> str:
+        """What to call it on the page and in files (hub id, folder name, ``tiny``)."""
+
+    @property
+    def caveat(self) -> str | None:
+        """A sentence that everything showing its output must show too; None for a model without one."""
+
+    def size_for(self, source_size: tuple[int, int], budget: int) -> tuple[int, int]:
+        """``(width, height)`` at which a picture of ``source_size`` reaches the model without another resize."""
+
+    def generate(self, requests: Sequence[Request]) -> list[Generation]:
+        """Answers in the order of the requests. Raises `ModelError`; a bad request is an `OptionError`."""
+
+    def close(self) -> None:
+        """Frees the model's memory; calling it again does nothing."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc_info: object) -> None: ...

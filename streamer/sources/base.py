@@ -1,0 +1,104 @@
+"""What every source gives: pictures with their times, in order, until it ends or fails."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Literal, Self
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from streamer.frames import Frame
+
+Size = tuple[int, int]
+"""``(width, height)`` in pixels."""
+SizeFor = Callable[[Size], Size]
+"""From the upright source size to the size at which a picture is wanted."""
+State = Literal["connecting", "live", "stalled", "waiting", "ended", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What is known of a source once it is open."""
+
+    address: str
+    """Without passwords."""
+    kind: Literal["file", "live", "images"]
+    size: Size
+    """Of the upright picture with square pixels."""
+    duration_seconds: float | None = None
+    rate: float | None = None
+    """Pictures a second, where it can be trusted."""
+    picture_count: int | None = None
+    codec: str = ""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What became of a source's pictures."""
+
+    decoded: int = 0
+    corrupt: int = 0
+    reconnects: int = 0
+    stalls: int = 0
+    faults: list[str] = field(default_factory=list)
+    """The newest few faults, without passwords, newest last."""
+
+
+class Picture(ABC):
+    """A decoded picture that is converted only to the sizes that somebody wants."""
+
+    source_size: Size
+    """Upright, square pixels."""
+    time_seconds: float
+    """Since the start of the source."""
+    index: int | None
+    pts: int | None
+    time_base: Fraction | None
+    captured_at: float | None
+    decode_ms: float
+
+    @abstractmethod
+    def scaled(self, size: Size) -> NDArray[np.uint8]:
+        """``(H, W, 3)`` uint8 RGB, upright, of exactly ``size`` = (W, H); the aspect is the caller's affair."""
+
+
+class Source(ABC):
+    """One file, folder, stream or camera. A context manager; used from one thread, but ``close`` from any."""
+
+    live: bool = False
+    """True where pictures come at their own pace and are lost when nobody takes them."""
+
+    @property
+    @abstractmethod
+    def info(self) -> SourceInfo:
+        """Raises `SourceError` where the source cannot be opened."""
+
+    @property
+    @abstractmethod
+    def counters(self) -> Counters: ...
+
+    @abstractmethod
+    def pictures(self) -> Iterator[Picture]:
+        """Every picture in order of presentation (live: as they come, reconnecting).
+
+        Raises `SourceError` at a fault that ends the source, after the pictures before it.
+        """
+
+    @abstractmethod
+    def frames(self) -> Iterator[Frame]:
+        """The sampled pictures, at the analysis size. Raises as `pictures` does."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends iteration within a second, also from another thread; calling it again does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
