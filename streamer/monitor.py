@@ -1,0 +1,267 @@
+"""The live job: several streams, one model, results as they come. Freshness beats completeness."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+from streamer.analyzer import Analyzer, Job
+from streamer.display import EncodedPicture
+from streamer.errors import OptionError
+from streamer.results import FrameResult
+from streamer.streams import Opener, Stream, StreamSettings, StreamStatus
+
+if TYPE_CHECKING:
+    from streamer.models.base import VisionModel
+
+log = logging.getLogger(__name__)
+
+MAX_STREAMS = 64
+CLOSE_SECONDS = 2.5
+"""How long `Monitor.close` waits for its threads, all together."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRemoved:
+    """The stream is gone; nothing more comes from it."""
+
+    stream: str
+    number: int
+
+
+Event = FrameResult | EncodedPicture | StreamStatus | StreamRemoved
+"""What subscribers get: an answer, a picture to show (only while somebody looks), a stream's new state or settings."""
+Subscriber = Callable[[Event], None]
+"""Called on the job's threads: it must return soon, and must not call `Monitor.close` or `Monitor.remove`."""
+
+
+class Monitor:
+    """Watches streams with one model until it is closed. A context manager; does not own the model.
+
+    Each stream is decoded on its own thread, which keeps the newest due frame. One model thread takes the waiting
+    frames of all streams, those that waited longest first, at most ``max_batch`` in a batch. Everything here may be
+    called from any thread.
+    """
+
+    def __init__(self, model: VisionModel, *, max_batch: int = 8, box_grid: int = 1000) -> None:
+        if max_batch < 1:
+            raise OptionError("max_batch", max_batch, "1 or more")
+        self.model = model
+        self._analyzer = Analyzer(model, box_grid=box_grid)
+        self._max_batch = max_batch
+        self._ready = threading.Condition()
+        self._lock = threading.Lock()
+        self._streams: dict[str, Stream] = {}
+        self._next_number = 1
+        self._subscribers: tuple[Subscriber, ...] = ()
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name="model", daemon=True)
+        self._thread.start()
+
+    # -- streams
+
+    def add(
+        self, name: str, opener: Opener, settings: StreamSettings | None = None, *, address: str = ""
+    ) -> StreamStatus:
+        """Starts a stream. ``opener()`` gives its source and is called on the stream's thread, so a source that cannot
+        be opened becomes the stream's state ``failed``. ``address`` is shown to people (without passwords).
+
+        Raises `OptionError` for a name in use or empty, and beyond 64 streams.
+        """
+        with self._lock:
+            if not name.strip() or len(name) > 100 or name in self._streams:
+                raise OptionError("stream name", name, "1 to 100 letters that no other stream has")
+            if len(self._streams) >= MAX_STREAMS or self._closing:
+                raise OptionError("stream", name, f"at most {MAX_STREAMS} streams in a running job")
+            stream = Stream(
+                name,
+                self._next_number,
+                opener,
+                settings or StreamSettings(),
+                address=address,
+                size_for=self.model.size_for,
+                ready=self._wake_model,
+                changed=self._tell_status,
+                shown=self._tell,
+            )
+            self._next_number += 1
+            self._streams[name] = stream
+            stream.start()
+        return stream.status()
+
+    def remove(self, name: str) -> None:
+        """Ends a stream and waits for its thread (at most 2.5 s). Raises `OptionError` for an unknown name."""
+        with self._lock:
+            stream = self._find(name)
+            del self._streams[name]
+        stream.stop()
+        if not stream.join(CLOSE_SECONDS):
+            log.warning("stream %s: its thread is still busy", name)
+        self._tell(StreamRemoved(name, stream.number))
+
+    def change(self, name: str, edit: Callable[[StreamSettings], StreamSettings]) -> StreamStatus:
+        """Applies ``edit`` to the stream's newest settings, in one step. Raises `OptionError` for an unknown name and
+        for settings that cannot be; then nothing changes."""
+        stream = self._stream(name)
+        stream.change(edit)
+        return stream.status()
+
+    def restart(self, name: str) -> None:
+        """Opens the stream's source again, from its start. Raises `OptionError` for an unknown name."""
+        self._stream(name).restart()
+
+    def status(self, name: str) -> StreamStatus:
+        """Raises `OptionError` for an unknown name."""
+        return self._stream(name).status()
+
+    def statuses(self) -> tuple[StreamStatus, ...]:
+        """All streams in the order in which they were added."""
+        with self._lock:
+            streams = tuple(self._streams.values())
+        return tuple(stream.status() for stream in streams)
+
+    # -- viewers
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Calls ``subscriber`` with every `Event` from now on; the returned function ends that."""
+        with self._lock:
+            self._subscribers = (*self._subscribers, subscriber)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._subscribers = tuple(other for other in self._subscribers if other is not subscriber)
+
+        return unsubscribe
+
+    def look(self, name: str) -> Callable[[], None]:
+        """Asks for the stream's pictures until the returned function is called (once; again does nothing). They are
+        encoded once, however many look. Raises `OptionError` for an unknown name."""
+        stream = self._stream(name)
+        stream.look()
+        once = threading.Lock()
+
+        def unlook() -> None:
+            if once.acquire(blocking=False):
+                stream.unlook()
+
+        return unlook
+
+    def still(self, name: str) -> EncodedPicture | None:
+        """The newest picture at hand, also of a stream that has ended; None before its first frame. May encode.
+
+        Raises `OptionError` for an unknown name.
+        """
+        return self._stream(name).still()
+
+    # -- the end
+
+    def close(self) -> None:
+        """Ends all threads within 3 s; calling it again does nothing. A model call that takes longer is left to end by
+        itself; its results reach nobody."""
+        with self._lock:
+            self._closing, self._subscribers = True, ()
+            streams, self._streams = tuple(self._streams.values()), {}
+        for stream in streams:
+            stream.stop()
+        self._wake_model()
+        deadline = time.monotonic() + CLOSE_SECONDS
+        for stream in streams:
+            if not stream.join(max(0.0, deadline - time.monotonic())):
+                log.warning("stream %s: its thread is still busy", stream.name)
+        self._thread.join(max(0.05, deadline - time.monotonic()))
+        if self._thread.is_alive():
+            log.warning("model %s: still busy with its last batch", self.model.name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    # -- the model thread
+
+    def _work(self) -> None:
+        while batch := self._next_batch():
+            for (stream, job), result in zip(batch.items(), self._analyze(tuple(batch.values())), strict=True):
+                self._deliver(stream, job, result)
+
+    def _next_batch(self) -> dict[Stream, Job]:
+        """Waits until a frame waits; empty at the end of the job."""
+        with self._ready:
+            while not self._closing:
+                if batch := self._take(time.monotonic()):
+                    return batch
+                self._ready.wait()
+        return {}
+
+    def _take(self, now: float) -> dict[Stream, Job]:
+        with self._lock:
+            streams = tuple(self._streams.values())
+        waiting = [(since, stream) for stream in streams if (since := stream.waiting_since) is not None]
+        batch: dict[Stream, Job] = {}
+        for _, stream in sorted(waiting, key=lambda pair: pair[0]):
+            if job := stream.take_job(now):
+                batch[stream] = job
+            if len(batch) == self._max_batch:
+                break
+        return batch
+
+    def _analyze(self, jobs: Sequence[Job]) -> list[FrameResult]:
+        try:
+            return self._analyzer.analyze(jobs)
+        except Exception as error:  # whatever a model does, the job goes on and says so
+            log.exception("model %s: the batch failed", self.model.name)
+            return [_failed(job, self.model.name, f"the model failed: {type(error).__name__}: {error}") for job in jobs]
+
+    def _deliver(self, stream: Stream, job: Job, result: FrameResult) -> None:
+        """Sets the age to that at this moment: the result was not seen by anybody before."""
+        with self._lock:
+            if self._streams.get(stream.name) is not stream:
+                return
+        stream.finished(result)
+        if (captured_at := job.frame.captured_at) is not None:
+            age_ms = (time.monotonic() - captured_at) * 1000
+            result = replace(result, timings=replace(result.timings, age_ms=age_ms))
+        self._tell(result)
+
+    # -- telling
+
+    def _wake_model(self) -> None:
+        with self._ready:
+            self._ready.notify()
+
+    def _tell_status(self, stream: Stream) -> None:
+        self._tell(stream.status())
+
+    def _tell(self, event: Event) -> None:
+        for subscriber in self._subscribers:
+            try:
+                subscriber(event)
+            except Exception:  # a subscriber's fault is its own
+                log.exception("a subscriber failed on %r", event)
+
+    def _stream(self, name: str) -> Stream:
+        with self._lock:
+            return self._find(name)
+
+    def _find(self, name: str) -> Stream:
+        if name not in self._streams:
+            raise OptionError("stream", name, "one of " + (", ".join(self._streams) or "none yet"))
+        return self._streams[name]
+
+
+def _failed(job: Job, model: str, error: str) -> FrameResult:
+    frame = job.frame
+    return FrameResult(
+        stream=frame.stream,
+        sequence=frame.sequence,
+        time_seconds=frame.time_seconds,
+        source_size=frame.source_size,
+        budget=job.budget,
+        model=model,
+        error=error,
+    )

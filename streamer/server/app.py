@@ -1,0 +1,71 @@
+"""The web application: the page, its files, and the WebSocket."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI, WebSocket
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.websockets import WebSocketClose
+
+from streamer.server import guard, session
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from streamer.server.hub import Hub
+
+STATIC = Path(__file__).parent / "static"
+
+
+def create_app(hub: Hub, *, token: str | None = None, host_names: frozenset[str] = frozenset()) -> FastAPI:
+    """The application on an open hub. ``token``: what viewers must show; ``host_names``: names (lower case) besides
+    ``localhost`` and addresses in figures under which the server may be asked."""
+    app = FastAPI(title="streamer", docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/")
+    async def page() -> FileResponse:
+        return FileResponse(STATIC / "index.html")
+
+    @app.get("/healthz")
+    async def health() -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    @app.websocket("/ws")
+    async def viewer(socket: WebSocket) -> None:
+        await session.serve(socket, hub, token=token)
+
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_middleware(Doorkeeper, host_names=host_names)
+    return app
+
+
+class Doorkeeper:
+    """Turns away requests for other host names, and puts the safety headers on every answer."""
+
+    def __init__(self, app: ASGIApp, host_names: frozenset[str]) -> None:
+        self._app, self._host_names = app, host_names
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        if guard.host_allowed(Headers(scope=scope).get("host"), self._host_names):
+            await self._app(scope, receive, _with_headers(send))
+        elif scope["type"] == "http":
+            refusal = PlainTextResponse("This server does not answer to that host name.\n", status_code=421)
+            await refusal(scope, receive, _with_headers(send))
+        else:
+            await WebSocketClose()(scope, receive, send)
+
+
+def _with_headers(send: Send) -> Send:
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(guard.HEADERS)
+        await send(message)
+
+    return send_with_headers

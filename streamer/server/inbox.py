@@ -1,0 +1,58 @@
+"""The one place where the job's threads meet the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from streamer.display import EncodedPicture
+from streamer.monitor import Event
+
+MAX_EVENTS = 4096
+
+
+class Inbox:
+    """Hands a `Monitor`'s events to ``deliver(event)`` on the event loop; `put` is called on any thread.
+
+    While the loop is busy at most one picture a stream waits (the newest), and at most 4096 other events, after which
+    ``lost()`` is called once in place of those that came too many.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, deliver: Callable[[Event], None], lost: Callable[[], None]
+    ) -> None:
+        self._loop, self._deliver, self._lost = loop, deliver, lost
+        self._lock = threading.Lock()
+        self._events: deque[Event] = deque()
+        self._pictures: dict[str, EncodedPicture] = {}
+        self._scheduled = self._closed = self._overflowed = False
+
+    def put(self, event: Event) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            if isinstance(event, EncodedPicture):
+                self._pictures[event.stream] = event
+            elif len(self._events) < MAX_EVENTS:
+                self._events.append(event)
+            else:
+                self._overflowed = True
+            if not self._scheduled:
+                self._scheduled = True
+                self._loop.call_soon_threadsafe(self._drain)
+
+    def close(self) -> None:
+        """After this the loop is not touched any more."""
+        with self._lock:
+            self._closed = True
+
+    def _drain(self) -> None:
+        with self._lock:
+            events, pictures, overflowed = self._events, self._pictures, self._overflowed
+            self._events, self._pictures, self._overflowed, self._scheduled = deque(), {}, False, False
+        for event in (*events, *pictures.values()):
+            self._deliver(event)
+        if overflowed:
+            self._lost()

@@ -1,0 +1,419 @@
+"""The messages between server and viewers, version 1; docs/protocol.md shows an example of each.
+
+JSON text for everything but pictures, whose binary form `streamer.server.picture` knows. No I/O in here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from streamer.errors import OptionError
+from streamer.models.base import BUDGETS
+from streamer.results import Detection, FrameResult
+from streamer.streams import StreamSettings, StreamStatus
+from streamer.tasks import CAPTION_PROMPT, COMPARE_PROMPT, READ_PROMPT, Kind, Task
+
+PROTOCOL = 1
+MAX_MESSAGE_BYTES = 64 * 1024
+"""Of a message from a viewer."""
+
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+Words = Annotated[str, Field(max_length=2000)]
+Label = Annotated[str, Field(min_length=1, max_length=60)]
+
+
+class _Told(BaseModel):
+    """From the server. Readers ignore fields that they do not know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    time: float = Field(description="Unix seconds on the server's clock when the message was made")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _Asked(BaseModel):
+    """From a viewer. Unknown fields are refused, so that a misspelt one is not silently without effect."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# -- parts
+
+
+class TaskPart(_Asked):
+    """A task as viewers see and set it. ``prompt`` of a ``detect`` task is made from ``labels``."""
+
+    kind: Kind
+    name: Name | None = None
+    prompt: Words | None = None
+    labels: Annotated[tuple[Label, ...], Field(max_length=100)] = ()
+    max_tokens: int | None = None
+    frames: int | None = None
+
+    @classmethod
+    def of(cls, task: Task) -> TaskPart:
+        return cls(
+            kind=task.kind,
+            name=task.name[:100],
+            prompt=task.prompt[:2000],
+            labels=tuple(label[:60] for label in task.labels[:100]),
+            max_tokens=task.max_tokens,
+            frames=task.frames,
+        )
+
+    def task(self) -> Task:
+        """Raises `OptionError` for a question without words and for limits out of range."""
+        task = self._plain()
+        return replace(task, name=self.name or task.name, max_tokens=self.max_tokens or task.max_tokens)
+
+    def _plain(self) -> Task:
+        words = (self.prompt or "").strip()
+        match self.kind:
+            case "caption":
+                return Task.caption(words or CAPTION_PROMPT)
+            case "detect":
+                return Task.detect(self.labels)
+            case "read":
+                return Task.read(words or READ_PROMPT)
+            case "compare":
+                return Task.compare(words or COMPARE_PROMPT, frames=self.frames or 2)
+        if not words:
+            raise OptionError(f"question of task {self.name or self.kind}", words, "some words")
+        return Task.ask(words) if self.kind == "ask" else Task.check(words)
+
+
+class SettingsPart(_Part):
+    tasks: tuple[TaskPart, ...]
+    budget: int
+    fps: float
+    display_fps: float
+    display_width: int
+    paused: bool
+
+
+class SourcePart(_Part):
+    width: int
+    height: int
+    kind: str
+    codec: str
+
+
+class DetectionPart(_Part):
+    """Corners in 0..1 of the upright source picture: left, top, right, bottom."""
+
+    label: str
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    track_id: int | None = None
+    attributes: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, found: Detection) -> DetectionPart:
+        x1, y1, x2, y2 = found.box
+        extra = dict(found.attributes) if found.attributes else None
+        return cls(label=found.label, x1=x1, y1=y1, x2=x2, y2=y2, track_id=found.track_id, attributes=extra)
+
+
+class UsagePart(_Part):
+    image_tokens: int = 0
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
+    forwards: int = 0
+
+
+class TimingsPart(_Part):
+    decode_ms: float = 0.0
+    queue_ms: float = 0.0
+    preprocess_ms: float = 0.0
+    model_ms: float = 0.0
+    total_ms: float = 0.0
+    age_ms: float | None = None
+
+
+# -- from the server
+
+
+class Hello(_Told):
+    """The first message."""
+
+    type: Literal["hello"] = "hello"
+    protocol: int = PROTOCOL
+    version: str
+    model: str
+    caveat: str | None
+    budgets: tuple[int, ...] = BUDGETS
+    can_add: bool
+
+
+class Stream(_Told):
+    """A stream's whole state and settings; on every change and once a second. Replaces what was known before."""
+
+    type: Literal["stream"] = "stream"
+    stream: str
+    sequence: int
+    number: int
+    address: str
+    state: Literal["connecting", "live", "stalled", "waiting", "ended", "failed"]
+    reason: str
+    since: float
+    settings: SettingsPart
+    source: SourcePart | None
+    analysed_fps: float
+    picture_fps: float
+    counts: dict[str, int]
+    reconnects: int
+
+
+class Result(_Told):
+    """All answers about one frame."""
+
+    type: Literal["result"] = "result"
+    stream: str
+    sequence: int
+    captured: float
+    media_seconds: float
+    index: int | None
+    width: int
+    height: int
+    caption: str | None
+    detections: tuple[DetectionPart, ...]
+    answers: dict[str, Any]
+    notes: dict[str, str]
+    usage: UsagePart
+    timings: TimingsPart
+    budget: int
+    model: str
+    reused: bool
+    error: str | None
+
+
+class Snapshot(_Told):
+    """Everything that is known, after `Hello`: all streams, and the newest results of each, oldest first."""
+
+    type: Literal["snapshot"] = "snapshot"
+    streams: tuple[Stream, ...]
+    results: tuple[Result, ...]
+
+
+class Removed(_Told):
+    """The stream is gone."""
+
+    type: Literal["removed"] = "removed"
+    stream: str
+    sequence: int
+
+
+class Ack(_Told):
+    """The answer to a command: done, or why not. ``id`` is None where the message could not be read at all."""
+
+    type: Literal["ack"] = "ack"
+    id: int | None
+    ok: bool
+    error: str | None = None
+
+
+class Pong(_Told):
+    type: Literal["pong"] = "pong"
+    sent: float
+
+
+Told = Hello | Snapshot | Stream | Result | Removed | Ack | Pong
+_TOLD: TypeAdapter[Told] = TypeAdapter(Annotated[Told, Field(discriminator="type")])
+
+
+# -- from a viewer
+
+
+class _Command(_Asked):
+    id: int = Field(ge=0, le=2**53)
+
+
+class _Changes(_Command):
+    """Settings to change; those left out stay as they are."""
+
+    stream: Name
+    tasks: Annotated[tuple[TaskPart, ...], Field(max_length=16)] | None = None
+    budget: int | None = None
+    fps: float | None = None
+    display_fps: float | None = None
+    display_width: int | None = None
+    paused: bool | None = None
+
+    def apply(self, settings: StreamSettings) -> StreamSettings:
+        """Raises `OptionError` for values that cannot be."""
+        names = ("budget", "fps", "display_fps", "display_width", "paused")
+        changes: dict[str, Any] = {name: value for name in names if (value := getattr(self, name)) is not None}
+        if self.tasks is not None:
+            changes["tasks"] = tuple(part.task() for part in self.tasks)
+        return replace(settings, **changes)
+
+
+class Auth(_Asked):
+    """The first message where the server wants a token; anywhere else it does nothing."""
+
+    type: Literal["auth"] = "auth"
+    token: Annotated[str, Field(max_length=200)] = Field(repr=False)
+
+
+class Pictures(_Command):
+    """The streams whose pictures the viewer wants from now on, all others not: an empty list for a hidden page."""
+
+    type: Literal["pictures"] = "pictures"
+    streams: Annotated[tuple[Name, ...], Field(max_length=64)]
+
+
+class Set(_Changes):
+    """Changes settings of a stream."""
+
+    type: Literal["set"] = "set"
+
+
+class SetTask(_Command):
+    """Puts a task in the place of the stream's task of that name, or behind the others; leaves the others alone."""
+
+    type: Literal["set_task"] = "set_task"
+    stream: Name
+    task: TaskPart
+
+
+class DropTask(_Command):
+    """Takes the task of that name off the stream."""
+
+    type: Literal["drop_task"] = "drop_task"
+    stream: Name
+    name: Name
+
+
+class Add(_Changes):
+    """Adds a stream, where the server allows it."""
+
+    type: Literal["add"] = "add"
+    address: Annotated[str, Field(min_length=1, max_length=2000)] = Field(repr=False)
+
+
+class Remove(_Command):
+    """Ends a stream, where the server allows it."""
+
+    type: Literal["remove"] = "remove"
+    stream: Name
+
+
+class Restart(_Command):
+    """Opens a stream's source again, from its start."""
+
+    type: Literal["restart"] = "restart"
+    stream: Name
+
+
+class Ping(_Asked):
+    """Asks for the server's time; ``sent`` comes back as it was."""
+
+    type: Literal["ping"] = "ping"
+    sent: float
+
+
+Command = Pictures | Set | SetTask | DropTask | Add | Remove | Restart
+"""What is acknowledged."""
+Asked = Auth | Ping | Command
+_ASKED: TypeAdapter[Asked] = TypeAdapter(Annotated[Asked, Field(discriminator="type")])
+
+
+def parse_asked(text: str | bytes) -> Asked:
+    """A viewer's message. Raises pydantic's ValidationError."""
+    return _ASKED.validate_json(text)
+
+
+def refusal(text: str | bytes, error: ValidationError) -> Ack:
+    """The answer to a message that `parse_asked` refused; quotes nothing of it, as it may hold a token."""
+    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(str(part) for part in fault["loc"])
+    words = f"{place}: {fault['msg']}" if place else fault["msg"]
+    try:
+        number = _Numbered.model_validate_json(text).id
+    except ValidationError:
+        number = None
+    return Ack(time=time.time(), id=number, ok=False, error=words)
+
+
+class _Numbered(BaseModel):
+    id: int | None = None
+
+
+def parse_told(text: str | bytes) -> Told:
+    """A server's message. Raises pydantic's ValidationError."""
+    return _TOLD.validate_json(text)
+
+
+def stream_message(status: StreamStatus) -> Stream:
+    now, settings = time.time(), status.settings
+    source = None
+    if status.source_size is not None:
+        width, height = status.source_size
+        source = SourcePart(width=width, height=height, kind=status.kind, codec=status.codec)
+    return Stream(
+        time=now,
+        stream=status.name,
+        sequence=status.revision,
+        number=status.number,
+        address=status.address,
+        state=status.state,
+        reason=status.reason,
+        since=now - status.since_seconds,
+        settings=SettingsPart(
+            tasks=tuple(TaskPart.of(task) for task in settings.tasks),
+            budget=settings.budget,
+            fps=settings.fps,
+            display_fps=settings.display_fps,
+            display_width=settings.display_width,
+            paused=settings.paused,
+        ),
+        source=source,
+        analysed_fps=round(status.analysed_fps, 3),
+        picture_fps=round(status.picture_fps, 3),
+        counts=dict(status.counts),
+        reconnects=status.reconnects,
+    )
+
+
+def result_message(result: FrameResult) -> Result:
+    now = time.time()
+    names = ("decode_ms", "queue_ms", "preprocess_ms", "model_ms", "total_ms")
+    timings = {name: round(getattr(result.timings, name), 2) for name in names}
+    usage = {name: getattr(result.usage, name) for name in UsagePart.model_fields}
+    return Result(
+        time=now,
+        stream=result.stream,
+        sequence=result.sequence,
+        captured=now - (result.timings.age_ms or 0.0) / 1000,
+        media_seconds=result.time_seconds,
+        index=result.index,
+        width=result.source_size[0],
+        height=result.source_size[1],
+        caption=result.caption,
+        detections=tuple(DetectionPart.of(found) for found in result.detections),
+        answers=_plain(result.answers),
+        notes=dict(result.notes),
+        usage=UsagePart(**usage),
+        timings=TimingsPart(**timings, age_ms=result.timings.age_ms),
+        budget=result.budget,
+        model=result.model,
+        reused=result.reused,
+        error=result.error,
+    )
+
+
+def _plain(answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Answers without mapping types that JSON does not know."""
+    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in answers.items()}

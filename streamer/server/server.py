@@ -1,0 +1,174 @@
+"""The viewer's server on a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import threading
+from importlib import metadata
+from typing import TYPE_CHECKING, Self
+
+import uvicorn
+
+from streamer.errors import OptionError
+from streamer.server import guard
+from streamer.server.app import create_app
+from streamer.server.hub import Admit, Hub
+from streamer.server.protocol import MAX_MESSAGE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from streamer.monitor import Monitor
+
+log = logging.getLogger(__name__)
+
+START_SECONDS = 10.0
+SEND_BUFFER_BYTES = 256 * 1024
+"""Of each connection: what a slow viewer's system holds back is old by the time it is read."""
+DEAD_PEER_MS = 30_000
+
+
+class Server:
+    """Shows a `Monitor` to browsers and programs. A context manager; does not own the monitor.
+
+    ``port`` 0 takes a free one. On an address that others can reach a token is made up where none is given; `url` holds
+    it. ``host_names`` are names besides ``localhost`` under which browsers may ask for it (DNS rebinding is refused).
+    ``admit`` lets viewers add and remove streams: from an address to its opener, raising `StreamerError` where it may
+    not be opened; without it nobody may.
+    """
+
+    def __init__(
+        self,
+        monitor: Monitor,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        token: str | None = None,
+        host_names: Iterable[str] = (),
+        admit: Admit | None = None,
+    ) -> None:
+        self._host, self._wanted_port = host, port
+        self.token = token if token or guard.is_loopback(host) else guard.new_token()
+        self._hub = Hub(monitor, version=_version(), admit=admit)
+        names = frozenset(name.lower() for name in (*host_names, host))
+        app = create_app(self._hub, token=self.token, host_names=names)
+        self._uvicorn = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                log_config=None,
+                log_level="warning",
+                access_log=False,  # addresses of pages may hold the token
+                server_header=False,
+                ws_max_size=MAX_MESSAGE_BYTES,
+                ws_per_message_deflate=False,  # pictures do not get smaller
+                timeout_keep_alive=5,
+            )
+        )
+        self._socket: socket.socket | None = None
+        self._serving: asyncio.Future[None]
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """Set while `_serving` can be cancelled."""
+        self._thread = threading.Thread(target=self._run, name="server", daemon=True)
+
+    @property
+    def port(self) -> int:
+        """The port it listens on; the wanted one before `start`."""
+        return self._wanted_port if self._socket is None else int(self._socket.getsockname()[1])
+
+    @property
+    def address(self) -> str:
+        """Where the page is, without the token."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self._host, self._host)
+        return f"http://[{host}]:{self.port}/" if ":" in host else f"http://{host}:{self.port}/"
+
+    @property
+    def url(self) -> str:
+        """Where the page is, with the token if one is needed: for the person who started it, and for no log."""
+        return f"{self.address}?token={self.token}" if self.token else self.address
+
+    @property
+    def viewers(self) -> int:
+        """Pages and programs connected now."""
+        return self._hub.viewers
+
+    def start(self) -> Self:
+        """Listens, and returns when it answers. Raises `OptionError` for an address or port that cannot be had."""
+        self._socket = _listen(self._host, self._wanted_port)
+        self._thread.start()
+        waited = 0.0
+        while not self._uvicorn.started and self._thread.is_alive() and waited < START_SECONDS:
+            self._thread.join(0.01)
+            waited += 0.01
+        if not self._uvicorn.started:
+            self.close()
+            raise OptionError("server", self.address, "a server that starts; the log says why it does not")
+        return self
+
+    def wait(self, timeout_seconds: float | None = None) -> bool:
+        """Waits until the server has ended, or so long; says whether it has. Ctrl-C comes through."""
+        self._thread.join(timeout_seconds)
+        return not self._thread.is_alive()
+
+    def close(self) -> None:
+        """Tells viewers good-bye and ends within 3 s; calling it again does nothing."""
+        self._uvicorn.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(1.5)
+        if self._thread.is_alive() and self._loop is not None:  # a viewer that does not read holds its connection open
+            with contextlib.suppress(RuntimeError):  # it ended meanwhile
+                self._loop.call_soon_threadsafe(self._serving.cancel)
+            self._thread.join(1.0)
+        if self._thread.is_alive():
+            log.warning("the server's thread is still busy")
+        if self._socket is not None:
+            self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        assert self._socket is not None
+        self._hub.open()
+        self._serving = asyncio.ensure_future(self._uvicorn.serve(sockets=[self._socket]))
+        self._loop = asyncio.get_running_loop()
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._serving
+        finally:
+            self._loop = None
+            await self._hub.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket whose connections keep little unsent and give up on peers that vanished."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_PEER_MS)
+        listener.bind((host, port))
+        listener.listen(128)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        expected = f"a free port on this machine, or 0 for any ({error})"
+        raise OptionError("address", f"{host}:{port}", expected) from error
+    return listener
+
+
+def _version() -> str:
+    try:
+        return metadata.version("streamer")
+    except metadata.PackageNotFoundError:
+        return "0+source"

@@ -1,0 +1,109 @@
+"""One WebSocket from its handshake to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from fastapi import WebSocket, WebSocketDisconnect
+from pydantic import ValidationError
+
+from streamer.errors import OptionError
+from streamer.server import guard, protocol
+
+if TYPE_CHECKING:
+    from streamer.server.hub import Hub, Viewer
+    from streamer.server.outbox import Outbox
+
+log = logging.getLogger(__name__)
+
+AUTH_SECONDS = 5.0
+CLOSE_SECONDS = 1.0
+TOKEN_NEEDED, TOO_SLOW = 4401, 4408
+TRY_LATER = 1013
+
+
+async def serve(socket: WebSocket, hub: Hub, *, token: str | None) -> None:
+    """Follows one viewer until it leaves, is too slow, or the server ends."""
+    if not _welcome(socket, token):
+        await socket.close()
+        return
+    await socket.accept()
+    if token is not None and not await _shows(socket, token):
+        await _close(socket, TOKEN_NEEDED, "this server needs its token")
+        return
+    try:
+        viewer = hub.enter()
+    except OptionError as error:
+        await _close(socket, TRY_LATER, str(error))
+        return
+    try:
+        await _converse(socket, hub, viewer)
+    finally:
+        hub.leave(viewer)
+
+
+def _welcome(socket: WebSocket, token: str | None) -> bool:
+    near = socket.client is not None and guard.is_loopback(socket.client.host)
+    origin, host = socket.headers.get("origin"), socket.headers.get("host")
+    return guard.origin_allowed(origin, host, trusted=near or token is not None)
+
+
+async def _shows(socket: WebSocket, token: str) -> bool:
+    """Whether the first message is the token, within five seconds."""
+    try:
+        first = protocol.parse_asked(await asyncio.wait_for(_receive(socket), AUTH_SECONDS))
+    except (TimeoutError, ValidationError, WebSocketDisconnect):
+        return False
+    return isinstance(first, protocol.Auth) and guard.same_token(first.token, token)
+
+
+async def _converse(socket: WebSocket, hub: Hub, viewer: Viewer) -> None:
+    """Reads and sends side by side until one of them ends; a viewer that does not read cannot hold up its own end."""
+    jobs = [
+        asyncio.create_task(_read(socket, hub, viewer)),
+        asyncio.create_task(_send(socket, viewer.outbox)),
+        asyncio.create_task(viewer.outbox.overflowed.wait()),
+    ]
+    try:
+        await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for job in jobs:
+            job.cancel()
+        ends = await asyncio.gather(*jobs, return_exceptions=True)
+    if viewer.outbox.overflowed.is_set():
+        await _close(socket, TOO_SLOW, "too slow: connect again for a snapshot")
+    for end in ends:
+        if isinstance(end, Exception) and not isinstance(end, WebSocketDisconnect):
+            raise end
+
+
+async def _read(socket: WebSocket, hub: Hub, viewer: Viewer) -> None:
+    while True:
+        await hub.handle(viewer, await _receive(socket))
+
+
+async def _receive(socket: WebSocket) -> str | bytes:
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect(message.get("code", 1005))
+    text: str | bytes | None = message.get("text")
+    return message["bytes"] if text is None else text
+
+
+async def _send(socket: WebSocket, outbox: Outbox) -> None:
+    while True:
+        await outbox.wait()
+        while (message := outbox.take()) is not None:
+            if isinstance(message, str):
+                await socket.send_text(message)
+            else:
+                await socket.send_bytes(message)
+
+
+async def _close(socket: WebSocket, code: int, reason: str) -> None:
+    """Closes, but does not wait long for a viewer that does not read."""
+    with contextlib.suppress(TimeoutError, RuntimeError, WebSocketDisconnect):
+        await asyncio.wait_for(socket.close(code, reason[:120]), CLOSE_SECONDS)

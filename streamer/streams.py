@@ -1,0 +1,385 @@
+"""One stream of a live job: its settings, its state, and the thread that decodes it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from streamer.addresses import redact
+from streamer.analyzer import Job
+from streamer.display import EncodedPicture, display_size, encode_jpeg
+from streamer.errors import OptionError, StreamerError
+from streamer.frames import Frame
+from streamer.models.base import BUDGETS
+from streamer.pacing import Pace, Rate
+from streamer.tasks import Task
+
+if TYPE_CHECKING:
+    from streamer.results import FrameResult
+    from streamer.sources.base import Picture, Size, Source, SourceInfo, State
+
+log = logging.getLogger(__name__)
+
+Opener = Callable[[], "Source"]
+"""Opens a stream's source; called on the stream's own thread, again at every restart."""
+
+MAX_TASKS = 16
+STALL_SECONDS = 3.0
+STALE_SECONDS = 10.0
+"""A frame that waited longer than this (or two intervals, if longer) is not analysed any more."""
+_STILL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """What is done with a stream; changed as a whole, so that nobody sees half a change."""
+
+    tasks: tuple[Task, ...] = field(default_factory=lambda: (Task.caption(),))
+    """Asked of every analysed frame; names are unique. Empty: only pictures are shown."""
+    budget: int = 280
+    """Soft tokens per picture, one of `BUDGETS`."""
+    fps: float = 1.0
+    """Frames to analyse a second, at most."""
+    display_fps: float = 12.0
+    """Pictures to show a second, at most."""
+    display_width: int = 960
+    """Pixels across of shown pictures, at most."""
+    paused: bool = False
+    """True stops the analysis; pictures go on."""
+
+    def __post_init__(self) -> None:
+        names = [task.name for task in self.tasks]
+        if len(set(names)) < len(names) or len(names) > MAX_TASKS:
+            raise OptionError("tasks", ", ".join(names), f"at most {MAX_TASKS} tasks of different names")
+        if self.budget not in BUDGETS:
+            raise OptionError("budget", self.budget, "one of " + ", ".join(map(str, BUDGETS)))
+        for name, value, low, high in (
+            ("fps", self.fps, 0.01, 60),
+            ("display_fps", self.display_fps, 0.1, 60),
+            ("display_width", self.display_width, 64, 3840),
+        ):
+            if not low <= value <= high:
+                raise OptionError(name, value, f"a number from {low:g} to {high:g}")
+
+    def with_task(self, task: Task) -> StreamSettings:
+        """The same with ``task`` in the place of the task of that name, or behind the others."""
+        if any(old.name == task.name for old in self.tasks):
+            return replace(self, tasks=tuple(task if old.name == task.name else old for old in self.tasks))
+        return replace(self, tasks=(*self.tasks, task))
+
+    def without_task(self, name: str) -> StreamSettings:
+        """The same without the task of that name (if there is one)."""
+        return replace(self, tasks=tuple(task for task in self.tasks if task.name != name))
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatus:
+    """A stream as it stands at one moment."""
+
+    name: str
+    number: int
+    """Small, unique in a `Monitor`, never used again."""
+    revision: int
+    """Rises with every change of state or settings."""
+    address: str
+    """Without passwords."""
+    state: State
+    reason: str
+    """Why it is in that state, in words; may be empty."""
+    since_seconds: float
+    """Seconds for which it has been in that state."""
+    settings: StreamSettings
+    source_size: tuple[int, int] | None
+    kind: str
+    codec: str
+    analysed_fps: float
+    picture_fps: float
+    counts: Mapping[str, int]
+    """``pictures`` decoded, ``analysed``, and frames not analysed by reason: ``replaced`` (a newer one took the
+    place), ``stale`` (waited too long), ``paused``, ``failed`` (the model could not answer)."""
+    reconnects: int
+
+
+class Stream:
+    """One source decoded on a thread of its own; keeps the newest due frame for the model.
+
+    ``ready()`` is called when a frame waits, ``changed(self)`` when state or settings changed, ``shown(picture)`` with
+    each encoded picture; all of them on the stream's thread, ``changed`` also on that of the caller of `change`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        number: int,
+        opener: Opener,
+        settings: StreamSettings,
+        *,
+        address: str,
+        size_for: Callable[[Size, int], Size],
+        ready: Callable[[], None],
+        changed: Callable[[Stream], None],
+        shown: Callable[[EncodedPicture], None],
+    ) -> None:
+        self.name, self.number = name, number
+        self._opener, self._address, self._size_for = opener, redact(address), size_for
+        self._ready, self._changed, self._shown = ready, changed, shown
+        self._lock = threading.Lock()
+        self._settings = settings
+        self._analysis, self._display = Pace(settings.fps), Pace(settings.display_fps)
+        self._analysed_rate, self._picture_rate = Rate(10.0), Rate()
+        self._counts: Counter[str] = Counter()
+        self._revision = 0
+        self._state: State = "connecting"
+        self._reason, self._since, self._last_picture_at = "", time.monotonic(), 0.0
+        self._source: Source | None = None
+        self._info: SourceInfo | None = None
+        self._sequence = 0
+        self._frames = 0
+        self._waiting: Frame | None = None
+        self.waiting_since: float | None = None
+        """``time.monotonic()`` since when a frame (this or one before it) waits for the model; None if none does."""
+        self._last: Frame | None = None
+        self._earlier: deque[Frame] = deque(maxlen=15)
+        self._newest: EncodedPicture | None = None
+        self._lookers = 0
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"decode {name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Tells the thread to end and returns at once; calling it again does nothing."""
+        self._stopping.set()
+        self._wake.set()
+        with self._lock:
+            source = self._source
+        if source is not None:
+            source.close()
+
+    def join(self, timeout_seconds: float) -> bool:
+        """Waits for the thread after `stop`; False if it has not ended in time."""
+        self._thread.join(timeout_seconds)
+        return not self._thread.is_alive()
+
+    def restart(self) -> None:
+        """Opens the source again, from its start."""
+        with self._lock:
+            source = self._source
+        self._wake.set()
+        if source is not None:
+            source.close()
+
+    # -- what others ask of it, from any thread
+
+    @property
+    def settings(self) -> StreamSettings:
+        return self._settings
+
+    def change(self, edit: Callable[[StreamSettings], StreamSettings]) -> None:
+        """Applies ``edit`` to the settings. Raises the `OptionError` of settings that cannot be."""
+        with self._lock:
+            new = edit(self._settings)
+            if new == self._settings:
+                return
+            self._settings, self._revision = new, self._revision + 1
+            self._analysis.set_rate(new.fps)
+            self._display.set_rate(new.display_fps)
+            if new.paused:
+                self._discard("paused")
+        self._changed(self)
+
+    def look(self) -> None:
+        """One more viewer wants pictures."""
+        with self._lock:
+            self._lookers += 1
+
+    def unlook(self) -> None:
+        with self._lock:
+            self._lookers -= 1
+
+    def still(self) -> EncodedPicture | None:
+        """The newest picture at hand, encoded now if none was lately; None before the first frame."""
+        with self._lock:
+            newest, last, sequence = self._newest, self._last, self._sequence
+        if last is None or last.captured_at is None:
+            return newest
+        if newest is not None and newest.captured_at > last.captured_at - _STILL_SECONDS:
+            return newest
+        jpeg = encode_jpeg(last.image)
+        return EncodedPicture(self.name, sequence, last.time_seconds, last.captured_at, last.size, jpeg)
+
+    def status(self) -> StreamStatus:
+        now = time.monotonic()
+        with self._lock:
+            state, reason, since = self._state_at(now)
+            info, source = self._info, self._source
+            return StreamStatus(
+                name=self.name,
+                number=self.number,
+                revision=self._revision,
+                address=self._address or (info.address if info else ""),
+                state=state,
+                reason=reason,
+                since_seconds=max(0.0, now - since),
+                settings=self._settings,
+                source_size=self._last.source_size if self._last else info.size if info else None,
+                kind=info.kind if info else "",
+                codec=info.codec if info else "",
+                analysed_fps=self._analysed_rate.per_second(now),
+                picture_fps=self._picture_rate.per_second(now),
+                counts=dict(self._counts),
+                reconnects=source.counters.reconnects if source else 0,
+            )
+
+    # -- the model's side
+
+    def take_job(self, now: float) -> Job | None:
+        """The waiting frame and what to ask of it, if there is anything to ask; the place is free then."""
+        with self._lock:
+            frame, self._waiting, self.waiting_since = self._waiting, None, None
+            settings = self._settings
+            if frame is None or frame.captured_at is None:
+                return None
+            if now - frame.captured_at > max(STALE_SECONDS, 2 / settings.fps):
+                self._counts["stale"] += 1
+                return None
+            earlier = tuple(self._earlier)
+            self._earlier.append(frame)
+            self._trim_earlier()
+        tasks = tuple(task for task in settings.tasks if task.frames <= len(earlier) + 1)
+        return Job(frame, tasks, settings.budget, earlier) if tasks else None
+
+    def finished(self, result: FrameResult) -> None:
+        """Counts a result that was handed out."""
+        with self._lock:
+            if result.error is None:
+                self._counts["analysed"] += 1
+                self._analysed_rate.add(time.monotonic())
+            else:
+                self._counts["failed"] += 1
+
+    # -- the stream's own thread
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._play()
+            self._wake.wait()
+            self._wake.clear()
+
+    def _play(self) -> None:
+        self._enter("connecting")
+        try:
+            with self._opener() as source:
+                self._follow(source)
+            self._enter("ended", "the source has no more pictures")
+        except StreamerError as error:
+            self._enter("failed", str(error))
+        except Exception as error:  # a decoder's own fault must cost this stream alone
+            log.exception("stream %s: the source broke", self.name)
+            self._enter("failed", f"{type(error).__name__}: {redact(str(error))}")
+        finally:
+            with self._lock:
+                self._source = None
+
+    def _follow(self, source: Source) -> None:
+        with self._lock:
+            self._source = source
+        if self._wake.is_set():
+            return
+        for picture in source.pictures():
+            if self._wake.is_set():
+                return
+            self._handle(picture, source)
+
+    def _handle(self, picture: Picture, source: Source) -> None:
+        now = time.monotonic()
+        if self._state != "live":
+            self._info = source.info
+            self._enter("live")
+        with self._lock:
+            self._last_picture_at = now
+            self._sequence += 1
+            self._counts["pictures"] += 1
+            self._picture_rate.add(now)
+            settings = self._settings
+            analyse = bool(settings.tasks) and self._analysis.due(now)
+            show = self._lookers > 0 and self._display.due(now)
+            if analyse and settings.paused:
+                self._counts["paused"] += 1
+        if analyse and not settings.paused:
+            self._offer(self._frame(picture, settings, now))
+        if show:
+            self._show(picture, settings, now)
+
+    def _frame(self, picture: Picture, settings: StreamSettings, now: float) -> Frame:
+        image = picture.scaled(self._size_for(picture.source_size, settings.budget))
+        return Frame(
+            image=image,
+            source_size=picture.source_size,
+            stream=self.name,
+            sequence=self._frames,
+            time_seconds=picture.time_seconds,
+            index=picture.index,
+            pts=picture.pts,
+            time_base=picture.time_base,
+            captured_at=now if picture.captured_at is None else picture.captured_at,
+            decode_ms=picture.decode_ms,
+        )
+
+    def _offer(self, frame: Frame) -> None:
+        with self._lock:
+            self._frames += 1
+            if self._settings.paused:
+                self._counts["paused"] += 1
+                return
+            self._discard("replaced")
+            self._waiting = self._last = frame
+            if self.waiting_since is None:
+                self.waiting_since = frame.captured_at
+        self._ready()
+
+    def _show(self, picture: Picture, settings: StreamSettings, now: float) -> None:
+        size = display_size(picture.source_size, settings.display_width)
+        captured = now if picture.captured_at is None else picture.captured_at
+        jpeg = encode_jpeg(picture.scaled(size))
+        encoded = EncodedPicture(self.name, self._sequence, picture.time_seconds, captured, size, jpeg)
+        with self._lock:
+            self._newest = encoded
+        self._shown(encoded)
+
+    def _enter(self, state: State, reason: str = "") -> None:
+        if self._wake.is_set():  # asked to end or to start again: what the old source says does not matter now
+            return
+        with self._lock:
+            self._state, self._reason, self._since = state, reason, time.monotonic()
+            self._revision += 1
+        self._changed(self)
+
+    # -- with the lock held
+
+    def _discard(self, why: str) -> None:
+        if self._waiting is not None:
+            self._counts[why] += 1
+            self._waiting = None
+            if why != "replaced":
+                self.waiting_since = None
+
+    def _trim_earlier(self) -> None:
+        wanted = max((task.frames for task in self._settings.tasks), default=1) - 1
+        while len(self._earlier) > wanted:
+            self._earlier.popleft()
+
+    def _state_at(self, now: float) -> tuple[State, str, float]:
+        """A source that should give pictures and gives none is stalled, whatever it says itself."""
+        silent = now - self._last_picture_at
+        if self._state == "live" and silent > STALL_SECONDS:
+            faults = self._source.counters.faults if self._source else []
+            return "stalled", faults[-1] if faults else "no picture comes", self._last_picture_at
+        return self._state, self._reason, self._since
