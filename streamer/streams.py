@@ -358,7 +358,8 @@ class Stream:
         if self._wake.is_set():  # asked to end or to start again: what the old source says does not matter now
             return
         with self._lock:
-            self._state, self._reason, self._since = state, reason, time.monotonic()
+            self._state, self._reason = state, reason
+            self._since = self._last_picture_at = time.monotonic()
             self._revision += 1
         self._changed(self)
 
