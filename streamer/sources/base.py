@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, Self
 
+from streamer.addresses import redact
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -19,6 +21,7 @@ Size = tuple[int, int]
 SizeFor = Callable[[Size], Size]
 """From the upright source size to the size at which a picture is wanted."""
 State = Literal["connecting", "live", "stalled", "waiting", "ended", "failed"]
+FAULTS_KEPT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,15 @@ class Counters:
     corrupt: int = 0
     reconnects: int = 0
     stalls: int = 0
+    dropped: int = 0
+    """Live pictures that a newer one replaced before anybody took them."""
     faults: list[str] = field(default_factory=list)
     """The newest few faults, without passwords, newest last."""
+
+    def note(self, fault: str) -> None:
+        """Keeps ``fault`` among the newest `FAULTS_KEPT`."""
+        self.faults.append(redact(fault))
+        del self.faults[:-FAULTS_KEPT]
 
 
 class Picture(ABC):
