@@ -1,0 +1,398 @@
+"""Drawn street scenes with their ground truth: what `tiny` is trained on and what the sample videos show.
+
+A `Scene` is plain data made from a seed; `draw` paints it at any size. Sprites are the glyphs of the font
+Noto Color Emoji (OFL; Debian package ``fonts-noto-color-emoji``), signs are set in DejaVu Sans Bold.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+Pixels = NDArray[np.uint8]
+
+CLASSES = (
+    "person", "car", "bus", "truck", "bicycle", "motorcycle", "dog", "cat", "traffic light", "bird",
+)  # fmt: skip
+SIGN = "sign"
+LABELS = (*CLASSES, SIGN)
+PLURALS = {
+    "person": "people", "car": "cars", "bus": "buses", "truck": "trucks", "bicycle": "bicycles",
+    "motorcycle": "motorcycles", "dog": "dogs", "cat": "cats", "traffic light": "traffic lights",
+    "bird": "birds", "sign": "signs",
+}  # fmt: skip
+GLYPHS = {
+    "person": ("\U0001f9cd", "\U0001f6b6", "\U0001f9cd\U0001f3fe"),
+    "car": ("\U0001f697", "\U0001f699"),
+    "bus": ("\U0001f68c",),
+    "truck": ("\U0001f69a", "\U0001f69b"),
+    "bicycle": ("\U0001f6b2",),
+    "motorcycle": ("\U0001f3cd", "\U0001f6f5"),
+    "dog": ("\U0001f415", "\U0001f429"),
+    "cat": ("\U0001f408",),
+    "traffic light": ("\U0001f6a6",),
+    "bird": ("\U0001f426", "\U0001f54a"),
+}
+PLACES = ("street", "park", "square", "beach")
+TIMES = ("day", "night")
+_WORDS = """
+    STOP TAXI CAFE HOTEL PARK EXIT OPEN BANK SHOP BUS ZOO PUB BAR GYM SPA INN TOLL SLOW WAIT WALK TURN LEFT RIGHT
+    NORTH SOUTH EAST WEST FIRE HELP INFO MENU PIZZA SUSHI TACO BREAD MILK FISH MEAT FRUIT WATER JUICE COFFEE TEA
+    BOOKS TOYS SHOES HATS BIKES CARS TRAIN METRO TRAM FERRY PORT DOCK PIER BEACH LAKE RIVER HILL FARM BARN MILL
+    TOWN CITY MAIN KING QUEEN PRINCE OAK PINE ELM MAPLE ROSE LILY IRIS BLUE GREEN WHITE BLACK GOLD RED PINK SALE
+    FREE NEW OLD BIG ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE TEN MUSEUM CINEMA THEATR SCHOOL CLINIC POLICE
+    POST CHURCH TEMPLE MARKET GARAGE CLOSED CAMP POOL GOLF TENNIS HOCKEY JAZZ ROCK OPERA RADIO VIDEO PHOTO PAINT
+    PAPER GLASS WOOD STEEL STONE BRICK IRON DANGER KEEP OUT YIELD MERGE LANE ROAD AVENUE BRIDGE TUNNEL TOWER PLAZA
+"""
+WORDS = tuple(_WORDS.split())
+"""What the signs say: 3 to 6 capital letters."""
+SMALLEST, LARGEST = 0.03, 0.40
+"""The longer side of an object, as a part of the picture's width."""
+
+_EMOJI_FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
+_SIGN_FONT = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf")
+_PLATES = (
+    ((250, 250, 245), (20, 20, 20)), ((255, 214, 40), (20, 20, 20)), ((25, 110, 60), (250, 250, 250)),
+    ((20, 70, 160), (250, 250, 250)), ((190, 30, 35), (250, 250, 250)),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """An object of a scene. ``x, y`` is the centre and ``width`` the width, all as parts of the picture's width
+    (``x``, ``width``) and height (``y``); the height follows from the sprite and the picture's aspect."""
+
+    label: str
+    x: float
+    y: float
+    width: float
+    variant: int = 0
+    mirrored: bool = False
+    text: str = ""
+
+    def box(self, aspect: float) -> tuple[float, float, float, float]:
+        """``x1, y1, x2, y2`` in 0..1, clipped to a picture of that width / height."""
+        half_width, half_height = self.width / 2, self.width * aspect / self.sprite_aspect / 2
+        corners = (self.x - half_width, self.y - half_height, self.x + half_width, self.y + half_height)
+        return tuple(min(1.0, max(0.0, value)) for value in corners)  # type: ignore[return-value]
+
+    @property
+    def sprite_aspect(self) -> float:
+        """Width / height of the sprite."""
+        height, width = _sprite(self.label, self.variant, self.text).shape[:2]
+        return width / height
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A drawn picture: where, when, which backdrop (a seed) and what stands in it, farthest first."""
+
+    place: str
+    time: str
+    backdrop: int
+    things: tuple[Thing, ...]
+
+    def ordered(self, labels: Sequence[str] = LABELS) -> list[Thing]:
+        """The things with these labels from left to right."""
+        return sorted((t for t in self.things if t.label in labels), key=lambda t: (t.x - t.width / 2, t.y))
+
+    def count(self, label: str) -> int:
+        return sum(thing.label == label for thing in self.things)
+
+
+def random_scene(rng: random.Random, *, aspect: float = 16 / 9, things: tuple[int, int] = (1, 8)) -> Scene:
+    """A scene of ``things[0]`` to ``things[1]`` objects that hardly overlap."""
+    count = rng.randint(*things)
+    placed: list[Thing] = []
+    boxes: list[tuple[float, float, float, float]] = []
+    signs = 0
+    for _ in range(count * 12):
+        if len(placed) == count:
+            break
+        wants_sign = signs == 0 and rng.random() < 0.12
+        thing = _random_sign(rng, aspect) if wants_sign else _random_thing(rng, aspect)
+        box = thing.box(aspect)
+        if all(_overlap(box, other) < 0.12 for other in boxes):
+            placed.append(thing)
+            boxes.append(box)
+            signs += wants_sign
+    return Scene(rng.choice(PLACES), rng.choice(TIMES), rng.randrange(1 << 30), tuple(placed))
+
+
+def varied(rng: random.Random, scene: Scene, *, aspect: float = 16 / 9) -> Scene:
+    """The same place a moment later: things have moved a little, up to two are gone, up to two are new."""
+    things = [replace(t, x=t.x + rng.uniform(-0.02, 0.02), y=t.y + rng.uniform(-0.01, 0.01)) for t in scene.things]
+    for _ in range(rng.choice((0, 0, 1, 1, 2))):
+        if len(things) > 1:
+            things.pop(rng.randrange(len(things)))
+    boxes = [thing.box(aspect) for thing in things]
+    for _ in range(rng.choice((0, 0, 1, 1, 2))):
+        for _ in range(10):
+            thing = _random_thing(rng, aspect)
+            if len(things) < 8 and all(_overlap(thing.box(aspect), other) < 0.12 for other in boxes):
+                things.append(thing)
+                boxes.append(thing.box(aspect))
+                break
+    return replace(scene, things=tuple(things))
+
+
+def _random_thing(rng: random.Random, aspect: float) -> Thing:
+    label = rng.choice(CLASSES)
+    thing = Thing(label, 0.5, 0.5, 0.1, rng.randrange(len(GLYPHS[label])), rng.random() < 0.5)
+    return _placed(rng, thing, math.exp(rng.uniform(math.log(SMALLEST), math.log(LARGEST))), aspect)
+
+
+def _random_sign(rng: random.Random, aspect: float) -> Thing:
+    text = rng.choice(WORDS)
+    thing = Thing(SIGN, 0.5, 0.5, 0.1, rng.randrange(len(_PLATES)), False, text)
+    return _placed(rng, thing, rng.uniform(0.14, 0.36), aspect)
+
+
+def _placed(rng: random.Random, thing: Thing, longer_side: float, aspect: float) -> Thing:
+    width = longer_side * min(1.0, thing.sprite_aspect)
+    width = min(width, 0.92 * thing.sprite_aspect / aspect)
+    height = width * aspect / thing.sprite_aspect
+    return replace(
+        thing,
+        width=width,
+        x=rng.uniform(width / 2 + 0.005, 1 - width / 2 - 0.005),
+        y=rng.uniform(height / 2 + 0.005, 1 - height / 2 - 0.005),
+    )
+
+
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
+    """Shared part of the smaller box."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    smaller = min((a[2] - a[0]) * (a[3] - a[1]), (b[2] - b[0]) * (b[3] - b[1]))
+    return width * height / smaller
+
+
+# --- painting ---------------------------------------------------------------------------------------------------
+
+
+def draw(scene: Scene, size: tuple[int, int]) -> Pixels:
+    """The scene as ``(H, W, 3)`` uint8 RGB of ``size`` = (W, H)."""
+    width, height = size
+    canvas = _backdrop(scene.place, scene.time, scene.backdrop, size).copy()
+    for thing in scene.things:
+        _paste(canvas, thing, scene.time == "night", width, height)
+    return canvas
+
+
+def _paste(canvas: Pixels, thing: Thing, night: bool, width: int, height: int) -> None:
+    sprite = _sprite(thing.label, thing.variant, thing.text)
+    if thing.mirrored:
+        sprite = sprite[:, ::-1]
+    wide = thing.width * width
+    tall = wide / thing.sprite_aspect
+    left, top = thing.x * width - wide / 2, thing.y * height - tall / 2
+    x0, y0 = max(0, math.floor(left)), max(0, math.floor(top))
+    x1, y1 = min(width, math.ceil(left + wide)), min(height, math.ceil(top + tall))
+    if x1 <= x0 or y1 <= y0:
+        return
+    patch = _fit(sprite, wide, tall, (left - x0, top - y0), (x1 - x0, y1 - y0))
+    alpha = patch[..., 3:]
+    colour = patch[..., :3] * np.float32(0.72 if night else 1.0)
+    region = canvas[y0:y1, x0:x1]
+    region[:] = (region * (1 - alpha) + colour + 0.5).astype(np.uint8)
+
+
+def _fit(
+    sprite: NDArray[np.float32], wide: float, tall: float, offset: tuple[float, float], size: tuple[int, int]
+) -> NDArray[np.float32]:
+    """The sprite at ``wide`` x ``tall`` pixels, at a fraction of a pixel, on an empty patch of ``size``."""
+    scale = max(1.0, sprite.shape[1] / max(1.0, wide))
+    if scale > 1:
+        shrunk = (max(1, round(sprite.shape[1] / scale)), max(1, round(sprite.shape[0] / scale)))
+        sprite = cv2.resize(np.ascontiguousarray(sprite), shrunk, interpolation=cv2.INTER_AREA)
+    matrix = np.array(
+        [[wide / sprite.shape[1], 0, offset[0]], [0, tall / sprite.shape[0], offset[1]]], dtype=np.float64
+    )
+    matrix[:, 2] += (matrix[:, 0] + matrix[:, 1]) / 2 - 0.5  # pixel centres
+    return cv2.warpAffine(np.ascontiguousarray(sprite), matrix, size, flags=cv2.INTER_LINEAR)  # type: ignore[return-value]
+
+
+@functools.lru_cache(maxsize=1024)
+def letter_spans(text: str) -> tuple[tuple[float, float], ...]:
+    """``(from, to)`` of each letter of a sign, as parts of the sign's width."""
+    font = ImageFont.truetype(str(_SIGN_FONT), 96)
+    left, _, right, _ = font.getbbox(text)
+    edges = [28 - left + font.getlength(text[:count]) for count in range(len(text) + 1)]
+    return tuple((start / (right - left + 56), end / (right - left + 56)) for start, end in itertools.pairwise(edges))
+
+
+@functools.lru_cache(maxsize=1024)
+def _sprite(label: str, variant: int, text: str) -> NDArray[np.float32]:
+    """``(H, W, 4)`` float32: colour premultiplied by alpha (0..255), alpha 0..1, cropped to what is visible."""
+    if label == SIGN:
+        image = _sign_image(text, variant)
+    else:
+        font = ImageFont.truetype(str(_EMOJI_FONT), 109)
+        image = Image.new("RGBA", (180, 180))
+        ImageDraw.Draw(image).text((20, 20), GLYPHS[label][variant], font=font, embedded_color=True)
+    pixels = np.asarray(image, dtype=np.float32)
+    rows, columns = np.where(pixels[..., 3] > 96)
+    if not rows.size:
+        raise RuntimeError(f"the glyph of {label!r} is empty: is the font Noto Color Emoji complete?")
+    pixels = pixels[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1].copy()
+    pixels[..., 3] /= 255
+    pixels[..., :3] *= pixels[..., 3:]
+    return pixels
+
+
+def _sign_image(text: str, variant: int) -> Image.Image:
+    plate, ink = _PLATES[variant]
+    font = ImageFont.truetype(str(_SIGN_FONT), 96)
+    left, top, right, bottom = font.getbbox(text)
+    width, height = int(right - left) + 56, int(bottom - top) + 56
+    image = Image.new("RGBA", (width, height))
+    pen = ImageDraw.Draw(image)
+    pen.rounded_rectangle((0, 0, width - 1, height - 1), radius=18, fill=(*ink, 255))
+    pen.rounded_rectangle((7, 7, width - 8, height - 8), radius=13, fill=(*plate, 255))
+    pen.text((28 - left, 28 - top), text, font=font, fill=(*ink, 255))
+    return image
+
+
+@functools.lru_cache(maxsize=8)
+def _backdrop(place: str, time: str, seed: int, size: tuple[int, int]) -> Pixels:
+    rng = random.Random(seed)
+    width, height = size
+    horizon = int(height * rng.uniform(0.42, 0.6))
+    canvas = np.empty((height, width, 3), np.uint8)
+    _sky(canvas, horizon, rng)
+    {"street": _street, "park": _park, "square": _square, "beach": _beach}[place](canvas, horizon, rng)
+    if time == "night":
+        canvas = (canvas * np.array([0.22, 0.24, 0.34], np.float32)).astype(np.uint8)
+        _lights(canvas, horizon, rng)
+    return canvas
+
+
+def _shade(rng: random.Random, base: tuple[int, int, int], spread: int = 18) -> tuple[int, int, int]:
+    shift = rng.randint(-spread, spread)
+    red, green, blue = (min(255, max(0, value + shift + rng.randint(-8, 8))) for value in base)
+    return red, green, blue
+
+
+def _box(canvas: Pixels, x0: float, y0: float, x1: float, y1: float, colour: tuple[int, int, int]) -> None:
+    canvas[max(0, int(y0)) : max(0, int(y1)), max(0, int(x0)) : max(0, int(x1))] = colour
+
+
+def _sky(canvas: Pixels, horizon: int, rng: random.Random) -> None:
+    top = np.array(_shade(rng, (110, 170, 230)), np.float32)
+    low = np.array(_shade(rng, (205, 225, 240)), np.float32)
+    share = np.linspace(0, 1, max(1, horizon), dtype=np.float32)[:, None, None]
+    canvas[:horizon] = top * (1 - share) + low * share
+
+
+def _houses(canvas: Pixels, horizon: int, rng: random.Random, tallest: float) -> None:
+    height, width = canvas.shape[:2]
+    x = -rng.uniform(0, 0.1) * width
+    while x < width:
+        wide, tall = rng.uniform(0.07, 0.17) * width, rng.uniform(0.25, 1.0) * tallest * height
+        wall = _shade(rng, rng.choice(((180, 150, 130), (160, 165, 175), (200, 185, 150), (150, 120, 110))))
+        _box(canvas, x, horizon - tall, x + wide, horizon, wall)
+        pane = tuple(max(0, value - 55) for value in wall)
+        columns, rows = rng.randint(2, 4), max(1, int(tall / (0.07 * height)))
+        for column in range(columns):
+            for row in range(rows):
+                left = x + wide * (column + 0.3) / columns
+                up = horizon - tall + tall * (row + 0.3) / rows
+                _box(canvas, left, up, left + wide * 0.4 / columns, up + tall * 0.4 / rows, pane)  # type: ignore[arg-type]
+        x += wide + rng.choice((0.0, 0.0, 0.02)) * width
+
+
+def _trees(canvas: Pixels, horizon: int, rng: random.Random, count: int) -> None:
+    height, width = canvas.shape[:2]
+    for _ in range(count):
+        x, radius = rng.uniform(0, width), rng.uniform(0.04, 0.09) * height
+        trunk = rng.uniform(0.04, 0.09) * height
+        _box(canvas, x - radius * 0.15, horizon - trunk, x + radius * 0.15, horizon, _shade(rng, (105, 80, 60)))
+        centre = (int(x), int(horizon - trunk - radius * 0.7))
+        cv2.circle(canvas, centre, max(1, int(radius)), _shade(rng, (70, 130, 65)), -1, cv2.LINE_AA)
+
+
+def _street(canvas: Pixels, horizon: int, rng: random.Random) -> None:
+    height, width = canvas.shape[:2]
+    _houses(canvas, horizon, rng, 0.4)
+    pavement = horizon + int(0.1 * height)
+    canvas[horizon:pavement] = _shade(rng, (170, 168, 162))
+    canvas[pavement:] = _shade(rng, (92, 94, 98), 12)
+    stripe = int(pavement + 0.5 * (height - pavement))
+    for x in range(int(-rng.uniform(0, 0.1) * width), width, max(8, width // 9)):
+        _box(canvas, x, stripe, x + width / 18, stripe + max(1, height / 90), (225, 222, 205))
+
+
+def _park(canvas: Pixels, horizon: int, rng: random.Random) -> None:
+    height, width = canvas.shape[:2]
+    canvas[horizon:] = _shade(rng, (112, 160, 86))
+    _trees(canvas, horizon, rng, rng.randint(4, 9))
+    left = rng.uniform(0.1, 0.7) * width
+    path = np.array(
+        [[left, height], [left + 0.3 * width, height], [left + 0.2 * width, horizon], [left + 0.14 * width, horizon]]
+    )
+    cv2.fillPoly(canvas, [path.astype(np.int32)], _shade(rng, (205, 188, 150)), cv2.LINE_AA)
+
+
+def _square(canvas: Pixels, horizon: int, rng: random.Random) -> None:
+    height, width = canvas.shape[:2]
+    _houses(canvas, horizon, rng, 0.3)
+    tile = np.array(_shade(rng, (186, 176, 160)))
+    canvas[horizon:] = tile
+    line = tuple(int(value) - 22 for value in tile)
+    for row in range(1, 6):
+        y = horizon + int((height - horizon) * (row / 6) ** 1.6)
+        cv2.line(canvas, (0, y), (width, y), line, max(1, height // 300), cv2.LINE_AA)
+    middle = rng.uniform(0.3, 0.7) * width
+    for step in range(-6, 7):
+        foot = int(middle + step * width * 0.18)
+        cv2.line(canvas, (int(middle + step * width * 0.07), horizon), (foot, height), line, 1, cv2.LINE_AA)
+
+
+def _beach(canvas: Pixels, horizon: int, rng: random.Random) -> None:
+    height = canvas.shape[0]
+    shore = horizon + int(rng.uniform(0.08, 0.16) * height)
+    canvas[horizon:shore] = _shade(rng, (72, 140, 175))
+    canvas[shore:] = _shade(rng, (226, 205, 160))
+    canvas[shore : shore + max(1, height // 70)] = (240, 240, 232)
+
+
+def _lights(canvas: Pixels, horizon: int, rng: random.Random) -> None:
+    height, width = canvas.shape[:2]
+    for _ in range(rng.randint(12, 30)):
+        x, y = rng.randrange(width), rng.randrange(max(1, int(horizon * 0.6)))
+        canvas[y, x] = (205, 210, 225)
+    cv2.circle(
+        canvas,
+        (int(rng.uniform(0.1, 0.9) * width), int(rng.uniform(0.05, 0.14) * height)),
+        max(2, height // 32),
+        (235, 232, 210),
+        -1,
+        cv2.LINE_AA,
+    )
+
+
+def truth(scene: Scene, aspect: float = 16 / 9) -> dict[str, Any]:
+    """The ground truth of a scene as JSON values: place, time and objects with boxes in 0..1, left to right."""
+    objects = [
+        {
+            "label": thing.label,
+            "box": dict(zip(("x1", "y1", "x2", "y2"), (round(v, 5) for v in thing.box(aspect)), strict=True)),
+            **({"text": thing.text} if thing.text else {}),
+        }
+        for thing in scene.ordered()
+    ]
+    return {"place": scene.place, "time": scene.time, "objects": objects}

@@ -1,0 +1,150 @@
+"""The text model of `tiny` for training: many questions about one picture in one sequence, and their loss.
+
+A sequence is the start of the user's turn with the picture (or two), then the exchanges one behind the other. Each
+exchange sees the picture and itself, at the positions that it has when it is asked alone.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from tiny_questions import Exchange
+from tiny_tower import number_loss
+from torch import Tensor
+from transformers import Gemma4ForConditionalGeneration, PreTrainedTokenizerFast
+
+ROOM = {70: 512, 140: 512, 280: 640, 560: 896}
+"""Length of a packed sequence by budget."""
+KIND_WEIGHT = {"caption": 2.0, "detect": 1.0, "count": 4.0, "check": 2.0, "read": 3.0, "time": 1.0, "compare": 3.0}
+BOX_PIECES = ('"},\n▁▁{"box_2d":▁[', '▁▁{"box_2d":▁[', ",▁")
+"""A whole number behind one of these is a coordinate."""
+
+
+@dataclass(slots=True)
+class Packed:
+    """One sequence of length ``L`` before padding."""
+
+    ids: list[int] = field(default_factory=list)
+    segment: list[int] = field(default_factory=list)
+    """0 for the picture, then 1, 2, … an exchange."""
+    position: list[int] = field(default_factory=list)
+    weight: list[float] = field(default_factory=list)
+    """Weight of predicting this token; 0 for everything that is no answer."""
+    coordinate: list[bool] = field(default_factory=list)
+
+
+class Packer:
+    """Token ids of pictures and exchanges."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
+        self._tokenizer = tokenizer
+        vocabulary = tokenizer.get_vocab()
+        self.image_id = vocabulary["<|image|>"]
+        self._begin, self._end = vocabulary["<|image>"], vocabulary["<image|>"]
+        self._opening = self._ids("<bos><|turn>user\n")
+        self._middle = self._ids("<turn|>\n<|turn>model\n")
+        self._closing = self._ids("<turn|>")
+        self._before_coordinate = {vocabulary[piece] for piece in BOX_PIECES}
+        self._numbers = {vocabulary[str(number)] for number in range(1001)}
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer(text, add_special_tokens=False).input_ids
+        return ids
+
+    def pack(self, soft: Sequence[int], exchanges: Sequence[Exchange], room: int) -> Packed:
+        """``soft``: soft tokens of each picture. Exchanges that do not fit in ``room`` are left out."""
+        ids = list(self._opening)
+        for count in soft:
+            ids += [self._begin, *[self.image_id] * count, self._end]
+        start = len(ids)
+        packed = Packed(ids, [0] * start, list(range(start)), [0.0] * start, [False] * start)
+        for number, exchange in enumerate(exchanges, 1):
+            self._append(packed, exchange, number, start, room)
+        return packed
+
+    def _append(self, packed: Packed, exchange: Exchange, number: int, start: int, room: int) -> None:
+        question = self._ids(exchange.prompt) + self._middle
+        answer = self._ids(exchange.answer) + self._closing
+        length = len(question) + len(answer)
+        if len(packed.ids) + length > room:
+            return
+        weight = KIND_WEIGHT[exchange.kind]
+        before = [question[-1], *answer]
+        coordinates = [
+            exchange.kind == "detect" and token in self._numbers and previous in self._before_coordinate
+            for previous, token in zip(before, answer, strict=False)
+        ]
+        packed.ids += question + answer
+        packed.segment += [number] * length
+        packed.position += range(start, start + length)
+        packed.weight += [0.0] * len(question) + [weight] * len(answer)
+        packed.coordinate += [False] * len(question) + coordinates
+
+
+@dataclass(slots=True)
+class Batch:
+    """``B`` packed sequences padded to ``L``."""
+
+    ids: Tensor
+    position: Tensor
+    mask: Tensor
+    """``(B, 1, L, L)`` True where a token may look."""
+    weight: Tensor
+    coordinate: Tensor
+
+
+def collate(packed: Sequence[Packed], room: int) -> Batch:
+    def padded(name: str, fill: float, dtype: torch.dtype) -> Tensor:
+        rows = [[*getattr(p, name), *[fill] * (room - len(p.ids))] for p in packed]
+        return torch.tensor(rows, dtype=dtype)
+
+    segment = padded("segment", -1, torch.long)
+    same = segment[:, :, None] == segment[:, None, :]
+    picture = (segment[:, None, :] == 0) & (segment[:, :, None] >= 0)
+    mask = (same | picture) & torch.ones(room, room, dtype=torch.bool).tril()
+    return Batch(
+        padded("ids", 0, torch.long),
+        padded("position", 0, torch.long),
+        mask[:, None],
+        padded("weight", 0.0, torch.float),
+        padded("coordinate", False, torch.bool),
+    )
+
+
+def embed(model: Gemma4ForConditionalGeneration, batch: Batch, soft: Tensor, image_id: int) -> Tensor:
+    """``(B, L, hidden)``: the words' embeddings with the soft tokens (in order) in the pictures' places."""
+    states = model.model.language_model.embed_tokens(batch.ids)
+    places = (batch.ids == image_id)[..., None].expand_as(states)
+    return states.masked_scatter(places, soft.to(states.dtype))
+
+
+def answer_loss(
+    model: Gemma4ForConditionalGeneration, states: Tensor, batch: Batch, numbers: Tensor
+) -> tuple[Tensor, dict[str, float]]:
+    """Weighted loss on the answers' tokens; ``states``: ``(B, L, hidden)`` of the text model's last layer."""
+    wanted, weight, coordinate = batch.ids[:, 1:], batch.weight[:, 1:], batch.coordinate[:, 1:]
+    chosen = weight > 0
+    logits = model.lm_head(states[:, :-1][chosen]).float()
+    cap = model.config.text_config.final_logit_softcapping
+    logits = cap * torch.tanh(logits / cap)
+    wanted, weight, coordinate = wanted[chosen], weight[chosen], coordinate[chosen]
+    words = F.cross_entropy(logits[~coordinate], wanted[~coordinate], reduction="none")
+    loss = (words * weight[~coordinate]).sum()
+    report = {"words": words.mean().item()}
+    if coordinate.any():
+        value = torch.searchsorted(numbers.sort().values, wanted[coordinate])
+        value = numbers.argsort()[value].float()
+        box = number_loss(logits[coordinate][:, numbers], value, spread=3.0)
+        missed = torch.logsumexp(logits[coordinate], -1) - torch.logsumexp(logits[coordinate][:, numbers], -1)
+        loss = loss + (box + missed.mean()) * coordinate.sum()
+        report["box"] = box.item()
+    return loss / weight.sum(), report
+
+
+def chosen_exchanges(rng: random.Random, exchanges: Sequence[Exchange]) -> list[Exchange]:
+    """In random order, so that what does not fit is not always the same kind; short answers first come more."""
+    return sorted(exchanges, key=lambda exchange: rng.random() + (0.3 if exchange.kind == "detect" else 0.0))

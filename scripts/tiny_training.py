@@ -1,0 +1,341 @@
+"""The stages of training `tiny`, on the clock: each ends when it was told to and goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from scenes import Pixels, draw, random_scene, varied
+from tiny_language import ROOM, Packed, Packer, answer_loss, chosen_exchanges, collate, embed
+from tiny_model import build_model, build_tokenizer, number_ids, save
+from tiny_questions import compare_exchange, exchanges
+from tiny_tower import BUDGET_SIZES, Auxiliary, Target, Tower, target_of, to_patches
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset
+from transformers import Gemma4ForConditionalGeneration
+
+BATCH = {70: 16, 140: 8, 280: 4, 560: 2}
+AUXILIARY_WEIGHT = {"patch": 1.0, "glyph": 0.5, "centre": 0.25, "box": 0.5, "letters": 0.5}
+
+
+class TinyTrainer:
+    """The model, what trains it and where it is kept; one for all stages."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.tokenizer = build_tokenizer()
+        self.model = build_model(self.tokenizer)
+        text, vision = self.model.config.text_config, self.model.config.vision_config
+        self.auxiliary = Auxiliary(text.hidden_size, vision.hidden_size)
+        self.numbers = torch.tensor(number_ids(self.tokenizer))
+        self.tower = Tower(self.model)
+        self.modules = nn.ModuleDict({"model": self.model, "auxiliary": self.auxiliary})
+
+    @property
+    def number_embeddings(self) -> Tensor:
+        """``(1001, hidden)``"""
+        weight: Tensor = self.model.model.language_model.embed_tokens.weight
+        return weight[self.numbers]
+
+    def load(self, name: str) -> dict[str, Any] | None:
+        path = self.folder / f"{name}.pt"
+        if not path.exists():
+            return None
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+        self.modules.load_state_dict(state["modules"])
+        return state
+
+    def store(self, name: str, **more: Any) -> None:
+        path = self.folder / f"{name}.pt"
+        torch.save({"modules": self.modules.state_dict(), **more}, path.with_suffix(".new"))
+        path.with_suffix(".new").rename(path)
+
+
+class Schedule:
+    """Progress by wall-clock time, so that a stage ends when it was told to, however busy the machine is."""
+
+    def __init__(self, minutes: float, spent: float = 0.0, *, peak: float, warmup: float = 0.02) -> None:
+        self._seconds, self._spent, self._peak, self._warmup = minutes * 60, spent, peak, warmup
+        self._started = time.monotonic()
+
+    @property
+    def spent(self) -> float:
+        """Seconds of this stage so far, earlier runs of it included."""
+        return self._spent + time.monotonic() - self._started
+
+    @property
+    def share(self) -> float:
+        return min(1.0, self.spent / self._seconds)
+
+    @property
+    def rate(self) -> float:
+        """Learning rate: up quickly, then down to a fiftieth by a cosine."""
+        if self.share < self._warmup:
+            return self._peak * max(0.02, self.share / self._warmup)
+        part = (self.share - self._warmup) / (1 - self._warmup)
+        return self._peak * (0.02 + 0.98 * 0.5 * (1 + float(np.cos(np.pi * part))))
+
+
+def optimiser(parameters: list[tuple[str, nn.Parameter]], decay: float = 0.03) -> torch.optim.AdamW:
+    matrices = [p for n, p in parameters if p.ndim >= 2 and "embed_tokens" not in n and "position" not in n]
+    chosen = {id(p) for p in matrices}
+    rest = [p for _, p in parameters if id(p) not in chosen]
+    groups = [{"params": matrices, "weight_decay": decay}, {"params": rest, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.97), fused=True)
+
+
+def set_rate(adam: torch.optim.AdamW, rate: float) -> None:
+    for group in adam.param_groups:
+        group["lr"] = rate
+
+
+# --- the tower --------------------------------------------------------------------------------------------------
+
+
+class TowerPictures(IterableDataset[Any]):
+    """Batches ``(budget, patches uint8, target)`` of one budget each, drawn without end."""
+
+    def __init__(self, seed: int, most: tuple[int, int], budgets: dict[int, float]) -> None:
+        self._seed, self._most, self._budgets = seed, most, budgets
+
+    def __iter__(self) -> Iterator[tuple[int, Tensor, Target]]:
+        info = torch.utils.data.get_worker_info()
+        rng = random.Random(self._seed * 1000 + (info.id if info else 0))
+        while True:
+            budget = rng.choices(list(self._budgets), list(self._budgets.values()))[0]
+            yield tower_batch(rng, budget, BATCH[budget], self._most)
+
+
+def tower_batch(rng: random.Random, budget: int, count: int, most: tuple[int, int]) -> tuple[int, Tensor, Target]:
+    size = BUDGET_SIZES[budget]
+    scenes = [random_scene(rng, aspect=size[0] / size[1], things=most) for _ in range(count)]
+    images = [disturbed(rng, draw(scene, size)) for scene in scenes]
+    patches = to_patches(images).mul_(255).to(torch.uint8)
+    return budget, patches, target_of(scenes, size[1] // 48, size[0] // 48)
+
+
+def disturbed(rng: random.Random, image: Pixels) -> Pixels:
+    """As a camera and a codec would: brightness, a little blur, JPEG blocks."""
+    if rng.random() < 0.5:
+        image = cv2.convertScaleAbs(image, alpha=rng.uniform(0.85, 1.15), beta=rng.uniform(-14, 14))  # type: ignore[assignment]
+    if rng.random() < 0.25:
+        image = cv2.GaussianBlur(image, (3, 3), rng.uniform(0.3, 0.8))  # type: ignore[assignment]
+    if rng.random() < 0.35:
+        _, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, rng.randint(50, 92)])
+        image = cv2.imdecode(coded, cv2.IMREAD_COLOR)  # type: ignore[assignment]
+    return image
+
+
+TOWER_PHASES: tuple[tuple[float, tuple[int, int], dict[int, float]], ...] = (
+    (0.10, (1, 3), {70: 1.0}),
+    (0.45, (1, 8), {70: 1.0}),
+    (1.00, (1, 8), {70: 0.66, 140: 0.2, 280: 0.12, 560: 0.02}),
+)
+"""Until which share of the stage, how many objects, which budgets how often."""
+
+
+def train_tower(trainer: TinyTrainer, minutes: float, peak: float) -> None:
+    state = trainer.load("tower")
+    parameters = [
+        (name, p)
+        for name, p in trainer.modules.named_parameters()
+        if "language_model" not in name and "lm_head" not in name
+    ]
+    adam = optimiser(parameters)
+    schedule = Schedule(minutes, state["spent"] if state else 0.0, peak=peak)
+    if state:
+        adam.load_state_dict(state["adam"])
+    trainer.model.config.vision_config._attn_implementation = "eager"  # compiles to less than sdpa's backward costs
+    tower = torch.compile(trainer.tower, dynamic=False)
+    numbers = trainer.number_embeddings.detach()
+    step, seen, saved, shown = 0, 0, time.monotonic(), time.monotonic()
+    sums: dict[str, float] = {}
+    for share, most, budgets in TOWER_PHASES:
+        if schedule.share >= share:
+            continue
+        data = DataLoader(
+            TowerPictures(int(schedule.spent) + 1, most, budgets), batch_size=None, num_workers=1, prefetch_factor=4
+        )
+        for budget, patches, target in data:
+            set_rate(adam, schedule.rate)
+            width, height = BUDGET_SIZES[budget]
+            with torch.autocast("cpu", torch.bfloat16):
+                soft, states = tower(patches.float() / 255, height // 16, width // 16)
+            losses = trainer.auxiliary(soft, states, target, numbers)
+            loss = sum(AUXILIARY_WEIGHT[name] * value for name, value in losses.items())
+            loss.backward()
+            nn.utils.clip_grad_norm_([p for _, p in parameters], 1.0)
+            adam.step()
+            adam.zero_grad(set_to_none=True)
+            step, seen = step + 1, seen + len(patches)
+            for name, value in losses.items():
+                sums[name] = 0.98 * sums.get(name, value.item()) + 0.02 * value.item()
+            if time.monotonic() - shown > 60:
+                shown = time.monotonic()
+                report = {name: round(value, 3) for name, value in sums.items()}
+                quality = {b: tower_quality(trainer, b, 12 if b == 70 else 4) for b in budgets if b != 560}
+                log = {"spent": int(schedule.spent), "step": step, "seen": seen, **report, **quality}
+                print(json.dumps(log), flush=True)
+            if time.monotonic() - saved > 240 or schedule.share >= 1:
+                saved = time.monotonic()
+                trainer.store("tower", adam=adam.state_dict(), spent=schedule.spent)
+            if schedule.share >= share:
+                break
+
+
+@torch.no_grad()
+def tower_quality(trainer: TinyTrainer, budget: int, count: int) -> str:
+    """On fresh pictures, at the soft tokens that hold a centre: class right, mean box error (grid units), letters."""
+    _, patches, target = tower_batch(random.Random(987654), budget, count, (1, 8))
+    width, height = BUDGET_SIZES[budget]
+    with torch.autocast("cpu", torch.bfloat16):
+        soft, _ = trainer.tower(patches.float() / 255, height // 16, width // 16)
+    soft = soft.float()
+    chosen = soft[target.picture, target.token]
+    wanted = target.centre[target.picture, target.token]
+    named = trainer.auxiliary.centre(chosen)
+    right = wanted.gather(1, named.argmax(1, keepdim=True)).mean().item()
+    logits = trainer.auxiliary.box_logits(chosen, trainer.number_embeddings)
+    off = (logits.argmax(-1) - target.box).abs().mean().item()
+    found = (trainer.auxiliary.centre(soft) > 0) == (target.centre > 0)
+    wrong = (~found).sum().item() / len(target.token)
+    signs = target.letters[:, 0] >= 0
+    read = trainer.auxiliary.letters(chosen[signs]).view(-1, 6, 27).argmax(-1) == target.letters[signs]
+    letters = read.float().mean().item() if signs.any() else float("nan")
+    return f"class {right:.2f} wrong {wrong:.2f} box {off:.1f} letters {letters:.2f}"
+
+
+# --- the text model, then both ----------------------------------------------------------------------------------
+
+
+class TextModel(nn.Module):
+    """The text model's layers on packed sequences, without a cache, so that they compile to few kernels."""
+
+    def __init__(self, model: Gemma4ForConditionalGeneration) -> None:
+        super().__init__()
+        self.text = model.model.language_model
+
+    def forward(self, states: Tensor, mask: Tensor, position: Tensor) -> Tensor:
+        """``(B, L, hidden)`` of the last layer; ``mask``: ``(B, 1, L, L)`` to be added to the scores."""
+        types = self.text.config.layer_types
+        rotary = {kind: self.text.rotary_emb(states, position, kind) for kind in set(types)}
+        for kind, layer in zip(types, self.text.layers, strict=True):
+            states = layer(
+                states, None, shared_kv_states={}, position_embeddings=rotary[kind], attention_mask=mask,
+                position_ids=position,
+            )  # fmt: skip
+        return self.text.norm(states)  # type: ignore[no-any-return]
+
+
+class Conversations(IterableDataset[Any]):
+    """Batches ``(budget, pictures a sequence, patches uint8, target, packed)`` without end."""
+
+    def __init__(self, seed: int, packer: Packer, phase: tuple[tuple[int, int], dict[int, float], float]) -> None:
+        self._seed, self._packer = seed, packer
+        self._most, self._budgets, self._pairs = phase
+
+    def __iter__(self) -> Iterator[tuple[int, int, Tensor, Target, list[Packed]]]:
+        info = torch.utils.data.get_worker_info()
+        rng = random.Random(self._seed * 1000 + 500 + (info.id if info else 0))
+        while True:
+            budget = rng.choices(list(self._budgets), list(self._budgets.values()))[0]
+            yield self._batch(rng, budget, rng.random() < self._pairs and budget <= 140)
+
+    def _batch(self, rng: random.Random, budget: int, pairs: bool) -> tuple[int, int, Tensor, Target, list[Packed]]:
+        size = BUDGET_SIZES[budget]
+        aspect = size[0] / size[1]
+        soft = size[0] * size[1] // 48**2
+        scenes, packed = [], []
+        for _ in range(BATCH[budget] // (2 if pairs else 1)):
+            scene = random_scene(rng, aspect=aspect, things=self._most)
+            scenes.append(scene)
+            if pairs:
+                scenes.append(varied(rng, scene, aspect=aspect))
+                asked = [compare_exchange(rng, *scenes[-2:])]
+            else:
+                asked = chosen_exchanges(rng, exchanges(rng, scene, aspect))
+            packed.append(self._packer.pack([soft] * (1 + pairs), asked, ROOM[budget]))
+        patches = to_patches([disturbed(rng, draw(scene, size)) for scene in scenes]).mul_(255).to(torch.uint8)
+        return budget, 1 + pairs, patches, target_of(scenes, size[1] // 48, size[0] // 48), packed
+
+
+Phase = tuple[float, tuple[int, int], dict[int, float], float]
+LANGUAGE_PHASES: tuple[Phase, ...] = (
+    (0.15, (1, 2), {70: 1.0}, 0.0),
+    (0.35, (1, 4), {70: 1.0}, 0.05),
+    (1.00, (1, 8), {70: 0.7, 140: 0.2, 280: 0.1}, 0.08),
+)
+JOINT_PHASES: tuple[Phase, ...] = ((1.00, (1, 8), {70: 0.5, 140: 0.24, 280: 0.24, 560: 0.02}, 0.08),)
+"""Until which share of the stage, how many objects, which budgets how often, share of pairs to compare."""
+
+
+def train_language(trainer: TinyTrainer, minutes: float, peak: float, *, joint: bool) -> None:
+    """With ``joint`` the tower learns too, kept by its own loss; without, it is frozen."""
+    name, before = ("joint", "language") if joint else ("language", "tower")
+    state = trainer.load(name)
+    if state is None and trainer.load(before) is None:
+        raise SystemExit(f"no checkpoint of the stage {before!r} in {trainer.folder}: run that first")
+    parameters = [(name, p) for name, p in trainer.modules.named_parameters() if joint or "language_model" in name]
+    adam = optimiser(parameters)
+    if state:
+        adam.load_state_dict(state["adam"])
+    schedule = Schedule(minutes, state["spent"] if state else 0.0, peak=peak)
+    packer = Packer(trainer.tokenizer)
+    trainer.model.config.vision_config._attn_implementation = "eager"
+    trainer.model.config.text_config._attn_implementation = "eager"
+    tower, text = torch.compile(trainer.tower, dynamic=False), torch.compile(TextModel(trainer.model), dynamic=False)
+    step, seen, saved, shown = 0, 0, time.monotonic(), time.monotonic()
+    sums: dict[str, float] = {}
+    for share, *phase in JOINT_PHASES if joint else LANGUAGE_PHASES:
+        if schedule.share >= share:
+            continue
+        data = DataLoader(
+            Conversations(int(schedule.spent) + 7 * joint + 1, packer, tuple(phase)),  # type: ignore[arg-type]
+            batch_size=None, num_workers=1, prefetch_factor=4,
+        )  # fmt: skip
+        for budget, pictures, patches, target, packed in data:
+            set_rate(adam, schedule.rate)
+            width, height = BUDGET_SIZES[budget]
+            batch = collate(packed, ROOM[budget])
+            with torch.autocast("cpu", torch.bfloat16):
+                with torch.set_grad_enabled(joint):
+                    soft, states = tower(patches.float() / 255, height // 16, width // 16)
+                embedded = embed(trainer.model, batch, soft, packer.image_id)
+                mask = torch.zeros(batch.mask.shape, dtype=torch.bfloat16).masked_fill_(~batch.mask, -1e9)
+                hidden = text(embedded, mask, batch.position)
+                loss, report = answer_loss(trainer.model, hidden, batch, trainer.numbers)
+            if joint:
+                auxiliary = trainer.auxiliary(soft, states, target, trainer.number_embeddings.detach())
+                loss = loss + 0.25 * sum(AUXILIARY_WEIGHT[name] * value for name, value in auxiliary.items())
+            loss.backward()
+            nn.utils.clip_grad_norm_([p for _, p in parameters], 1.0)
+            adam.step()
+            adam.zero_grad(set_to_none=True)
+            step, seen = step + 1, seen + len(patches)
+            for key, value in {**report, f"loss{budget}": loss.item(), f"pictures{pictures}": report["words"]}.items():
+                sums[key] = 0.97 * sums.get(key, value) + 0.03 * value
+            if time.monotonic() - shown > 60:
+                shown = time.monotonic()
+                log = {key: round(value, 3) for key, value in sums.items()}
+                print(json.dumps({"spent": int(schedule.spent), "step": step, "seen": seen, **log}), flush=True)
+            if time.monotonic() - saved > 240 or schedule.share >= 1:
+                saved = time.monotonic()
+                trainer.store(name, adam=adam.state_dict(), spent=schedule.spent)
+            if schedule.share >= share:
+                break
+
+
+def export(trainer: TinyTrainer, folder: Path) -> None:
+    """The newest stage's weights in the hub's layout."""
+    for name in ("joint", "language", "tower"):
+        if trainer.load(name):
+            save(trainer.model, trainer.tokenizer, folder)
+            return
+    raise SystemExit(f"no checkpoint in {trainer.folder}")
