@@ -1,0 +1,60 @@
+// The figures of the selected stream.
+
+import { el, put } from "./dom.js";
+import { lossWords, rate, seconds, whole } from "./words.js";
+
+const FACTS = [
+  ["model", "Model"],
+  ["budget", "Budget, tokens"],
+  ["analysed", "Analysed / s"],
+  ["pictures", "Pictures / s"],
+  ["age", "Age of the answer"],
+  ["delay", "Capture to answer"],
+  ["tokens", "Tokens in, out"],
+  ["forwards", "Model passes"],
+  ["done", "Analysed so far"],
+  ["source", "Source"],
+  ["lost", "Frames not analysed"],
+];
+const OLD_SECONDS = 5;
+
+export class Facts {
+  #values = new Map();
+
+  constructor(root) {
+    for (const [name, title] of FACTS) {
+      const value = el("dd", { id: `fact-${name}`, text: "–" });
+      this.#values.set(name, value);
+      root.append(el("div", name === "lost" ? { class: "wide" } : {}, el("dt", { text: title }), value));
+    }
+  }
+
+  show(stream, result, hello, now) {
+    const settings = stream.settings;
+    this.#put("model", result?.model || hello?.model || "–");
+    this.#put("budget", result ? `${result.usage.image_tokens} of ${settings.budget}` : String(settings.budget));
+    this.#put("analysed", `${rate(stream.analysed_fps)} of ${rate(settings.fps)}`);
+    this.#put("pictures", rate(stream.picture_fps));
+    this.#put("source", stream.source ? `${stream.source.width} × ${stream.source.height}` : "–");
+    this.#put("done", whole(stream.counts.analysed ?? 0));
+    this.#put("lost", lossWords(stream.counts));
+    this.#put("tokens", result ? `${whole(tokensIn(result.usage))}, ${whole(result.usage.output_tokens)}` : "–");
+    this.#put("forwards", result ? whole(result.usage.forwards) : "–");
+    const delay = result?.timings.age_ms;
+    this.#put("delay", delay === null || delay === undefined ? "–" : seconds(delay / 1000));
+    this.showAge(result, now);
+  }
+
+  // Called often: the age grows while nothing comes.
+  showAge(result, now) {
+    const age = result ? Math.max(0, now - result.captured) : null;
+    this.#put("age", age === null ? "–" : seconds(age));
+    this.#values.get("age").dataset.tone = age !== null && age > OLD_SECONDS ? "warn" : "";
+  }
+
+  #put(name, text) {
+    put(this.#values.get(name), text);
+  }
+}
+
+const tokensIn = (usage) => usage.image_tokens + usage.prompt_tokens;

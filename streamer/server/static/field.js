@@ -1,0 +1,86 @@
+// One setting on the page: shows the server's value, sends what is typed, says in place what became of it.
+// What somebody is typing is never overwritten.
+
+import { el, put } from "./dom.js";
+
+const SAVED_MS = 2500;
+
+export class Ack {
+  #timer = 0;
+  pending = false;
+
+  constructor() {
+    this.root = el("p", { class: "ack", role: "status" });
+  }
+
+  say(kind, words) {
+    clearTimeout(this.#timer);
+    this.root.dataset.kind = kind;
+    put(this.root, words);
+    if (kind === "good") this.#timer = setTimeout(() => put(this.root, ""), SAVED_MS);
+  }
+
+  // Waits for the answer to a command and shows it; resolves to whether it was done.
+  async follow(answer) {
+    this.pending = true;
+    this.say("wait", "Saving…");
+    const { ok, error } = await answer;
+    this.pending = false;
+    this.say(ok ? "good" : "bad", ok ? "Saved ✓" : error);
+    return ok;
+  }
+}
+
+export class Field {
+  // input: an input, select or textarea. send(value): sends it, giving the promise of an acknowledgement, or null where
+  // there is nothing to send.
+  constructor(input, ack, send) {
+    this.input = input;
+    this.ack = ack;
+    this.send = send;
+    this.known = "";
+    this.dirty = false;
+    input.addEventListener("input", () => { this.dirty = true; });
+    input.addEventListener("change", () => this.commit());
+    input.addEventListener("keydown", (event) => this.#key(event));
+    input.addEventListener("blur", () => this.#left());
+  }
+
+  // The server's value. Stays unseen while the field is being edited or saved.
+  adopt(value) {
+    this.known = value;
+    if (!this.dirty && !this.ack.pending) this.#set(value);
+  }
+
+  async commit() {
+    const value = this.input.value.trim();
+    const answer = this.send(value);
+    if (!answer) {
+      this.dirty = false;
+      return;
+    }
+    const ok = await this.ack.follow(answer);
+    if (ok && this.input.value.trim() === value) this.dirty = false;
+  }
+
+  #key(event) {
+    if (event.isComposing) return;
+    if (event.key === "Escape") {
+      this.dirty = false;
+      this.#set(this.known);
+      this.ack.say("", "");
+    } else if (event.key === "Enter" && !event.shiftKey && this.input.tagName === "TEXTAREA") {
+      event.preventDefault();
+      if (this.dirty) this.commit();
+    }
+  }
+
+  // A field that was left as the server knows it follows the server again.
+  #left() {
+    if (this.input.value.trim() === this.known) this.dirty = false;
+  }
+
+  #set(value) {
+    if (this.input.value !== value) this.input.value = value;
+  }
+}

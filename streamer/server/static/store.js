@@ -1,0 +1,138 @@
+// What the page knows: the server's word, nothing invented. A snapshot replaces all of it.
+
+const RESULTS_KEPT = 200;
+
+export class Store extends EventTarget {
+  // Events: "hello", "streams" (some came or went, or all is new), "stream", "result", "picture" (detail: name),
+  // "selected".
+  hello = null;
+  streams = new Map();
+  selected = null;
+  #results = new Map();
+  #pictures = new Map();
+  #decoding = new Map();
+
+  get current() {
+    return this.streams.get(this.selected) ?? null;
+  }
+
+  // Newest last.
+  results(name) {
+    return this.#results.get(name) ?? [];
+  }
+
+  newest(name) {
+    return this.results(name).at(-1) ?? null;
+  }
+
+  // {bitmap, captured, mediaSeconds, sequence} or null.
+  picture(name) {
+    return this.#pictures.get(name) ?? null;
+  }
+
+  select(name) {
+    this.selected = name;
+    this.#tell("selected", name);
+  }
+
+  take(message) {
+    switch (message.type) {
+      case "hello":
+        this.hello = message;
+        this.#tell("hello");
+        break;
+      case "snapshot":
+        this.#takeSnapshot(message);
+        break;
+      case "stream":
+        this.#takeStream(message);
+        break;
+      case "removed":
+        this.#drop(message.stream);
+        break;
+      case "result":
+        if (this.streams.has(message.stream)) {
+          this.#keep(message);
+          this.#tell("result", message.stream);
+        }
+        break;
+    }
+  }
+
+  // Decodes the newest picture of a stream; what comes while one is being decoded waits, and only the newest of it.
+  takePicture(picture) {
+    const stream = [...this.streams.values()].find((known) => known.number === picture.number);
+    if (!stream) return;
+    const name = stream.stream;
+    const busy = this.#decoding.has(name);
+    this.#decoding.set(name, picture);
+    if (!busy) this.#decode(name);
+  }
+
+  async #decode(name) {
+    for (let picture = this.#decoding.get(name); picture; ) {
+      try {
+        const bitmap = await createImageBitmap(picture.jpeg);
+        this.#show(name, { ...picture, bitmap });
+      } catch {
+        console.warn(`a picture of ${name} could not be decoded`);
+      }
+      const next = this.#decoding.get(name);
+      if (next === picture) break;
+      picture = next;
+    }
+    this.#decoding.delete(name);
+  }
+
+  #show(name, picture) {
+    if (!this.streams.has(name)) {
+      picture.bitmap.close();
+      return;
+    }
+    this.#pictures.get(name)?.bitmap.close();
+    this.#pictures.set(name, picture);
+    this.#tell("picture", name);
+  }
+
+  #takeSnapshot({ streams, results }) {
+    const numbers = new Map([...this.streams].map(([name, stream]) => [name, stream.number]));
+    this.streams = new Map(streams.map((stream) => [stream.stream, stream]));
+    this.#results = new Map();
+    results.forEach((result) => this.#keep(result));
+    for (const name of numbers.keys()) if (!this.streams.has(name)) this.#forgetPicture(name);
+    if (!this.streams.has(this.selected)) this.selected = this.streams.keys().next().value ?? null;
+    this.#tell("streams");
+  }
+
+  #takeStream(stream) {
+    const known = this.streams.get(stream.stream);
+    if (known && known.number === stream.number && known.sequence > stream.sequence) return;
+    this.streams.set(stream.stream, stream);
+    if (this.selected === null) this.selected = stream.stream;
+    this.#tell(known ? "stream" : "streams", stream.stream);
+  }
+
+  #drop(name) {
+    this.streams.delete(name);
+    this.#results.delete(name);
+    this.#forgetPicture(name);
+    if (this.selected === name) this.selected = this.streams.keys().next().value ?? null;
+    this.#tell("streams");
+  }
+
+  #forgetPicture(name) {
+    this.#pictures.get(name)?.bitmap.close();
+    this.#pictures.delete(name);
+  }
+
+  #keep(result) {
+    const kept = this.#results.get(result.stream) ?? [];
+    kept.push(result);
+    if (kept.length > RESULTS_KEPT) kept.shift();
+    this.#results.set(result.stream, kept);
+  }
+
+  #tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

@@ -1,0 +1,81 @@
+// Figures and states in words.
+
+export function seconds(value) {
+  if (value < 0.0995) return `${Math.max(0, Math.round(value * 100) / 100).toFixed(2)} s`;
+  if (value < 9.95) return `${value.toFixed(1)} s`;
+  if (value < 90) return `${Math.round(value)} s`;
+  if (value < 5400) return `${Math.round(value / 60)} min`;
+  return `${Math.round(value / 3600)} h`;
+}
+
+export function rate(perSecond) {
+  if (perSecond <= 0) return "0";
+  return perSecond < 10 ? perSecond.toFixed(perSecond < 0.1 ? 2 : 1) : String(Math.round(perSecond));
+}
+
+export const whole = (number) => number.toLocaleString("en-US");
+
+// Media time: 1:02.5, or 1:00:02.5 from an hour on.
+export function mediaTime(value) {
+  const tenths = Math.max(0, Math.round(value * 10));
+  const hours = Math.floor(tenths / 36000);
+  const minutes = Math.floor(tenths / 600) % 60;
+  const rest = ((tenths % 600) / 10).toFixed(1).padStart(4, "0");
+  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
+}
+
+export const clockTime = (unixSeconds) => new Date(unixSeconds * 1000).toLocaleTimeString();
+
+const STATES = {
+  connecting: "Connecting",
+  live: "Live",
+  stalled: "No pictures",
+  waiting: "Waiting to try again",
+  ended: "Ended",
+  failed: "Failed",
+};
+
+export function stateWords(stream) {
+  if (stream.settings.paused && stream.state === "live") return "Live, analysis paused";
+  return STATES[stream.state] ?? stream.state;
+}
+
+const REASONS = {
+  replaced: "replaced by a newer frame",
+  stale: "too old",
+  paused: "while paused",
+  failed: "failed",
+};
+
+// "12 replaced by a newer frame, 3 failed", or "none".
+export function lossWords(counts) {
+  const known = Object.keys(counts).filter((name) => name !== "pictures" && name !== "analysed" && counts[name] > 0);
+  return known.map((name) => `${whole(counts[name])} ${REASONS[name] ?? name}`).join(", ") || "none";
+}
+
+// "2 car, 1 person": labels with their numbers, most first.
+export function labelCounts(detections) {
+  const counts = new Map();
+  for (const found of detections) counts.set(found.label, (counts.get(found.label) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1]);
+}
+
+export function answerWords(value) {
+  if (value === null || value === undefined) return "no answer";
+  if (typeof value === "string") return value;
+  if (typeof value === "object" && "answer" in value) {
+    const verdict = value.answer === true ? "Yes" : value.answer === false ? "No" : "Unclear";
+    return value.text && value.text.toLowerCase() !== verdict.toLowerCase() ? `${verdict}: ${value.text}` : verdict;
+  }
+  return JSON.stringify(value);
+}
+
+// The answers that are neither the caption nor the boxes: [question, words].
+export function otherAnswers(result, stream) {
+  const prompts = new Map((stream?.settings.tasks ?? []).map((task) => [task.name, task]));
+  const shown = Object.entries(result.answers).filter(([name, value]) => {
+    const kind = prompts.get(name)?.kind ?? name;
+    return kind !== "detect" && !(kind === "caption" && value === result.caption);
+  });
+  return shown.map(([name, value]) => [prompts.get(name)?.prompt ?? name, answerWords(value)]);
+}
