@@ -1,0 +1,206 @@
+"""Every kind of source behind one function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from streamer.addresses import redact
+from streamer.errors import OptionError, SourceError
+from streamer.sampling import Sampling, Seconds
+from streamer.sources.base import Counters, Picture, Size, SizeFor, Source, SourceInfo, State
+from streamer.sources.decoding import Target
+from streamer.sources.finding import (
+    IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    expand,
+    is_address,
+    is_pattern,
+    local_path,
+    matches,
+    videos_and_images,
+)
+from streamer.sources.images import ImagesSource
+from streamer.sources.live import LiveOptions, LiveSource, OnState
+from streamer.sources.network import NetworkFeed, network_target, webcam_target
+from streamer.sources.paced import PacedFeed
+from streamer.sources.synthetic import SYNTHETIC, SyntheticFeed, SyntheticOptions, SyntheticSource
+from streamer.sources.video import VideoSource
+
+if TYPE_CHECKING:
+    from streamer.sources.live import Feed
+    from streamer.sources.paced import Played
+
+__all__ = [
+    "Counters",
+    "LiveOptions",
+    "Picture",
+    "Size",
+    "SizeFor",
+    "Source",
+    "SourceInfo",
+    "State",
+    "expand",
+    "open_source",
+    "stream_name",
+]
+
+_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "tcp", "srt", "mms", "mmsh")
+
+
+def open_source(
+    address: str,
+    *,
+    sampling: Sampling | str | None = None,
+    size_for: SizeFor | None = None,
+    stream: str | None = None,
+    realtime: bool = False,
+    loop: bool = False,
+    start: Seconds | None = None,
+    end: Seconds | None = None,
+    hwaccel: str | None = None,
+    seconds_per_image: Seconds = 1,
+    live: LiveOptions | None = None,
+    on_state: OnState | None = None,
+) -> Source:
+    """The source at ``address``: a file, folder of pictures, pattern, camera, stream or ``synthetic:``.
+
+    Nothing is opened yet except that local names are looked up; a fault shows at ``info`` or in iteration.
+
+    Args:
+        sampling: which pictures ``frames()`` gives; words as `Sampling.parse` reads them. All by default.
+        size_for: from the upright source size to the size of ``Frame.image``; the source's own by default.
+        stream: name in results; the file's name or the address without passwords by default.
+        realtime: a file is a camera that plays at its own pace; ``loop`` starts it again at its end.
+        start, end: seconds of media time, [start, end).
+        hwaccel: ``cuda``, ``vaapi``, ``videotoolbox``, ``auto``; the CPU steps in where it does not work.
+        live: how patient a camera's reader is. ``on_state`` hears of its changes, on the decoding thread.
+
+    Raises:
+        OptionError: a value that cannot be used.
+        SourceError: there is no such file, or a folder or pattern is not one source (see `expand`).
+    """
+    if loop and not realtime:
+        raise OptionError("loop", loop, "realtime beside it: a loop is a test camera")
+    chosen = Sampling.parse(sampling) if isinstance(sampling, str) else sampling or Sampling.all()
+    if start is not None or end is not None:
+        chosen = chosen.between(start, end)
+    opening = _Opening(
+        address,
+        stream or stream_name(address),
+        chosen,
+        size_for,
+        hwaccel,
+        Sampling.every(seconds_per_image).interval or Fraction(1),
+        live or LiveOptions(),
+    )
+    feed = opening.feed() if not realtime or opening.is_live() else opening.paced(loop)
+    if feed is None:
+        return opening.file(chosen, Counters())
+    return LiveSource(
+        feed, stream=opening.stream, sampling=chosen, size_for=size_for, options=opening.live, on_state=on_state
+    )
+
+
+def stream_name(address: str) -> str:
+    """How results call the source: a file's name, a camera's address without passwords."""
+    if is_address(address):
+        return redact(address)
+    return local_path(address).name or address
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """An address on its way to a source."""
+
+    address: str
+    stream: str
+    sampling: Sampling
+    size_for: SizeFor | None
+    hwaccel: str | None
+    seconds_per_image: Fraction
+    live: LiveOptions
+
+    def is_live(self) -> bool:
+        return self.feed() is not None
+
+    def feed(self) -> Feed | None:
+        """For cameras and live streams; None for files."""
+        if self.address.startswith(SYNTHETIC):
+            options = SyntheticOptions.parse(self.address)
+            return SyntheticFeed(self.address, self.live.stall_seconds) if options.live else None
+        if not is_address(self.address):
+            return None
+        if self.address.startswith(("webcam:", "/dev/video")):
+            return NetworkFeed(webcam_target(self.address, self.live), self.live)
+        if not self._is_remote_file():
+            return NetworkFeed(network_target(self.address, self.live, self.hwaccel), self.live)
+        return None
+
+    def _is_remote_file(self) -> bool:
+        """HTTP addresses with a video file's ending are files; all others are cameras."""
+        parts = urlsplit(self.address)
+        if parts.scheme in _SCHEMES:
+            return False
+        if parts.scheme not in ("http", "https"):
+            known = ", ".join((*_SCHEMES[:2], "http", "https", "webcam", "synthetic"))
+            raise SourceError(self.address, f"{parts.scheme}: is not known", f"use a file or one of {known}")
+        suffix = Path(parts.path).suffix.lower()
+        return suffix in VIDEO_SUFFIXES - {".mjpg", ".mjpeg"}
+
+    def paced(self, loop: bool) -> PacedFeed:
+        window = Sampling.all().between(self.sampling.start, self.sampling.end)
+
+        def make(counters: Counters) -> Played:
+            return self.file(window, counters)
+
+        self.file(window, Counters())  # says at once where there is no such file
+        return PacedFeed(self.address, make, loop=loop)
+
+    def file(self, sampling: Sampling, counters: Counters) -> VideoSource | ImagesSource | SyntheticSource:
+        if self.address.startswith(SYNTHETIC):
+            return SyntheticSource(
+                self.address, stream=self.stream, sampling=sampling, size_for=self.size_for, counters=counters
+            )
+        if is_address(self.address):
+            return self._video(self.address, sampling, counters, local=False)
+        return self._local(sampling, counters)
+
+    def _local(self, sampling: Sampling, counters: Counters) -> VideoSource | ImagesSource:
+        path = local_path(self.address)
+        if is_pattern(self.address) or path.is_dir():
+            return self._several(path, sampling, counters)
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            return self._images([path], sampling)
+        return self._video(f"file:{path}", sampling, counters)
+
+    def _several(self, path: Path, sampling: Sampling, counters: Counters) -> VideoSource | ImagesSource:
+        found = expand([self.address])
+        if found != [self.address]:
+            if len(found) > 1:
+                raise SourceError(self.address, f"these are {len(found)} videos", "open them one by one")
+            return self._video(f"file:{found[0]}", sampling, counters)
+        return self._images(videos_and_images(path)[1] if path.is_dir() else matches(self.address), sampling)
+
+    def _images(self, paths: list[Path], sampling: Sampling) -> ImagesSource:
+        if not paths[0].exists():
+            raise SourceError(self.address, "there is no such file", "check the name")
+        return ImagesSource(
+            self.address,
+            paths,
+            stream=self.stream,
+            sampling=sampling,
+            size_for=self.size_for,
+            seconds_per_image=self.seconds_per_image,
+        )
+
+    def _video(self, url: str, sampling: Sampling, counters: Counters, *, local: bool = True) -> VideoSource:
+        if local and not Path(url.removeprefix("file:")).exists():
+            raise SourceError(self.address, "there is no such file", "check the name")
+        target = Target(self.address, url, hwaccel=self.hwaccel)
+        return VideoSource(
+            target, stream=self.stream, sampling=sampling, size_for=self.size_for, local=local, counters=counters
+        )

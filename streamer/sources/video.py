@@ -46,11 +46,12 @@ class VideoSource(Source):
         sampling: Sampling | None = None,
         size_for: SizeFor | None = None,
         local: bool = True,
+        counters: Counters | None = None,
     ) -> None:
         self._target, self._stream, self._size_for = target, stream, size_for
         self._sampling = sampling or Sampling.all()
         self._local = local
-        self._counters = Counters()
+        self._counters = counters or Counters()
         self._closed = threading.Event()
         self._info: SourceInfo | None = None
         self.seeks = 0
@@ -72,7 +73,7 @@ class VideoSource(Source):
         return self._straight(self._counters)
 
     def frames(self) -> Iterator[Frame]:
-        return to_frames(self._chosen(), self._stream, self._size_for)
+        return to_frames(self.chosen(), self._stream, self._size_for)
 
     def close(self) -> None:
         self._closed.set()
@@ -89,8 +90,8 @@ class VideoSource(Source):
             codec=decoder.stream.codec_context.name,
         )
 
-    def _chosen(self) -> Iterator[VideoPicture]:
-        """The sampled pictures: by the packet table if there is one, and plainly from where it failed."""
+    def chosen(self) -> Iterator[VideoPicture]:
+        """The sampled pictures, not scaled: by the packet table if there is one, and plainly from where it failed."""
         last: Fraction | None = None
         table = self._table() if self._is_sparse() else None
         if table is not None:
