@@ -47,7 +47,8 @@ def found(text: str, grid: int = 1000) -> list[tuple[str, Box]]:
         pytest.param('{"objects": {"list": [' + CAR + "]}}", id="wrapped"),
         pytest.param(f"[[[{CAR}]]]", id="lists in lists"),
         pytest.param(
-            '[{"box_2d": [9, 9, 9, 9], "label": "x", "label": "car", "box_2d": [100, 200, 300, 400]}]', id="both repeated"
+            '[{"box_2d": [9, 9, 9, 9], "label": "x", "label": "car", "box_2d": [100, 200, 300, 400]}]',
+            id="both repeated",
         ),
         pytest.param("[" + CAR[:-1] + "]", id="closing bracket forgotten"),
         pytest.param('[{"box_2d": [100, 200, 300, 400, "label": "car"}]' + CAR, id="broken object, then a good one"),
