@@ -110,7 +110,7 @@ def build(family: str, folder: Path, *, seed: int = 1, change: Callable[[Any], N
     ends = [SPECIAL.index(token) for token in ("<eos>", "<turn|>", "<|tool_response>")]
     GenerationConfig(bos_token_id=2, eos_token_id=ends, pad_token_id=0).save_pretrained(folder)
     (folder / "chat_template.jinja").write_text(TEMPLATE)
-    image = {"do_rescale": True, "do_normalize": False, "patch_size": 16, "pooling_kernel_size": 3}
+    image: dict[str, Any] = {"do_rescale": True, "do_normalize": False, "patch_size": 16, "pooling_kernel_size": 3}
     image |= {"image_processor_type": "Gemma4ImageProcessor", "max_soft_tokens": 280, "rescale_factor": 1 / 255}
     processor = {"processor_class": "Gemma4Processor", "image_processor": image}
     (folder / "processor_config.json").write_text(json.dumps(processor))
