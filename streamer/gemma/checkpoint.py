@@ -75,7 +75,8 @@ def load(
     chosen_device = pick_device(device)
     chosen_dtype = pick_dtype(dtype, chosen_device, config.get_text_config().hidden_size)
     available = available_bytes(chosen_device)
-    require_memory(model, count_parameters(config), chosen_dtype, available, chosen_device.type.upper())
+    where = "CPU" if chosen_device.type == "cpu" else "GPU"
+    require_memory(model, count_parameters(config), chosen_dtype, available, where)
     folder = location.complete(report)
     report(f"loading {model}", None)
     if chosen_device.type == "cpu":
@@ -109,7 +110,9 @@ def _check_architecture(model: str, folder: Path) -> None:
     kind = found.get("model_type")
     if kind not in MODEL_TYPES:
         expected = "a Gemma 4 that sees pictures (gemma4 or gemma4_unified)"
-        raise ModelError(model, f"it is a {kind or 'nameless'} model; expected is {expected}", "google/gemma-4-E2B-it")
+        raise ModelError(
+            model, f"it is a {kind or 'nameless'} model; expected is {expected}", "try google/gemma-4-E2B-it"
+        )
     if found.get("vision_config") is None:
         raise ModelError(model, "it has no part that sees pictures", "use the complete checkpoint")
 
