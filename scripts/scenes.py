@@ -60,6 +60,9 @@ WORDS = tuple(_WORDS.split())
 SMALLEST, LARGEST = 0.03, 0.40
 """The longer side of an object, as a part of the picture's width."""
 
+EDGE_SHARE = 0.2
+"""Share of objects that may be cut by the left or right edge, by up to two fifths."""
+
 _EMOJI_FONT = Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
 _SIGN_FONT = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans-Bold.ttf")
 _PLATES = (
@@ -87,6 +90,11 @@ class Thing:
         corners = (self.x - half_width, self.y - half_height, self.x + half_width, self.y + half_height)
         return tuple(min(1.0, max(0.0, value)) for value in corners)  # type: ignore[return-value]
 
+    def visible(self, aspect: float) -> float:
+        """The part of it, in 0..1, that lies inside the picture."""
+        x1, y1, x2, y2 = self.box(aspect)
+        return max(0.0, x2 - x1) * max(0.0, y2 - y1) / (self.width * self.width * aspect / self.sprite_aspect)
+
     @property
     def sprite_aspect(self) -> float:
         """Width / height of the sprite."""
@@ -111,8 +119,11 @@ class Scene:
         return sum(thing.label == label for thing in self.things)
 
 
-def random_scene(rng: random.Random, *, aspect: float = 16 / 9, things: tuple[int, int] = (1, 8)) -> Scene:
-    """A scene of ``things[0]`` to ``things[1]`` objects that hardly overlap."""
+def random_scene(
+    rng: random.Random, *, aspect: float = 16 / 9, things: tuple[int, int] = (1, 8), sign_share: float = 0.12
+) -> Scene:
+    """A scene of ``things[0]`` to ``things[1]`` objects that hardly overlap; ``sign_share``: how soon one is a sign
+    (one a scene at most)."""
     count = rng.randint(*things)
     placed: list[Thing] = []
     boxes: list[tuple[float, float, float, float]] = []
@@ -120,7 +131,7 @@ def random_scene(rng: random.Random, *, aspect: float = 16 / 9, things: tuple[in
     for _ in range(count * 12):
         if len(placed) == count:
             break
-        wants_sign = signs == 0 and rng.random() < 0.12
+        wants_sign = signs == 0 and rng.random() < sign_share
         thing = _random_sign(rng, aspect) if wants_sign else _random_thing(rng, aspect)
         box = thing.box(aspect)
         if all(_overlap(box, other) < 0.12 for other in boxes):
@@ -163,10 +174,11 @@ def _placed(rng: random.Random, thing: Thing, longer_side: float, aspect: float)
     width = longer_side * min(1.0, thing.sprite_aspect)
     width = min(width, 0.92 * thing.sprite_aspect / aspect)
     height = width * aspect / thing.sprite_aspect
+    inside = width / 2 + 0.005 if thing.text or rng.random() > EDGE_SHARE else width * 0.1
     return replace(
         thing,
         width=width,
-        x=rng.uniform(width / 2 + 0.005, 1 - width / 2 - 0.005),
+        x=rng.uniform(inside, 1 - inside),
         y=rng.uniform(height / 2 + 0.005, 1 - height / 2 - 0.005),
     )
 
@@ -390,9 +402,11 @@ def truth(scene: Scene, aspect: float = 16 / 9) -> dict[str, Any]:
     objects = [
         {
             "label": thing.label,
+            "visible": round(thing.visible(aspect), 3),
             "box": dict(zip(("x1", "y1", "x2", "y2"), (round(v, 5) for v in thing.box(aspect)), strict=True)),
             **({"text": thing.text} if thing.text else {}),
         }
         for thing in scene.ordered()
+        if thing.visible(aspect) > 0
     ]
     return {"place": scene.place, "time": scene.time, "objects": objects}

@@ -57,6 +57,8 @@ class Target:
 
     patch: Tensor
     """``(B, 9 N)`` class of each patch's centre, ``len(LABELS)`` for background."""
+    edges: Tensor
+    """``(B, 9 N, 4)`` from each patch's centre to the left, top, right and bottom edge of its object, in patches."""
     glyph: Tensor
     """``(B, 9 N)`` the sign's letter at each patch's centre, 0 for A; -100 outside of letters."""
     centre: Tensor
@@ -75,6 +77,7 @@ def target_of(scenes: Sequence[Scene], rows: int, columns: int) -> Target:
     """``rows`` and ``columns`` count soft tokens."""
     aspect = columns / rows
     patch = torch.full((len(scenes), 3 * rows, 3 * columns), len(LABELS))
+    edges = torch.zeros(*patch.shape, 4)
     glyph = torch.full_like(patch, -100)
     centre = torch.zeros(len(scenes), rows, columns, len(LABELS))
     picture, token, box, letters = [], [], [], []
@@ -85,6 +88,7 @@ def target_of(scenes: Sequence[Scene], rows: int, columns: int) -> Target:
             top, bottom = _covered(y1, y2, 3 * rows)
             left, right = _covered(x1, x2, 3 * columns)
             patch[number, top:bottom, left:right] = label
+            _mark_edges(edges[number, top:bottom, left:right], thing.box(aspect), top, left, patch.shape[1:])
             glyph[number, top:bottom, left:right] = -100
             if thing.label == SIGN:
                 _mark_letters(glyph[number], thing, aspect)
@@ -96,6 +100,7 @@ def target_of(scenes: Sequence[Scene], rows: int, columns: int) -> Target:
             letters.append(_letters(thing.text) if thing.label == SIGN else [-100] * LETTERS)
     return Target(
         patch.flatten(1),
+        edges.flatten(1, 2),
         glyph.flatten(1),
         centre.flatten(1, 2),
         torch.tensor(picture, dtype=torch.long),
@@ -103,6 +108,16 @@ def target_of(scenes: Sequence[Scene], rows: int, columns: int) -> Target:
         torch.tensor(box, dtype=torch.float).view(-1, 4),
         torch.tensor(letters, dtype=torch.long).view(-1, LETTERS),
     )
+
+
+def _mark_edges(edges: Tensor, box: tuple[float, ...], top: int, left: int, shape: Sequence[int]) -> None:
+    """Writes the distances to the box's edges into the ``(rows, columns, 4)`` that begin at row top, column left."""
+    rows, columns = shape
+    x1, y1, x2, y2 = box
+    y = top + 0.5 + torch.arange(edges.shape[0])[:, None]
+    x = left + 0.5 + torch.arange(edges.shape[1])[None, :]
+    for place, distance in enumerate((x - x1 * columns, y - y1 * rows, x2 * columns - x, y2 * rows - y)):
+        edges[..., place] = distance
 
 
 def _mark_letters(glyph: Tensor, thing: Thing, aspect: float) -> None:
@@ -135,7 +150,8 @@ class Auxiliary(nn.Module):
         self.patch = nn.Linear(vision, len(LABELS) + 1)
         self.glyph = nn.Linear(vision, 26)
         self.centre = nn.Linear(hidden, len(LABELS))
-        self.box = nn.Linear(hidden, 4 * hidden, bias=False)
+        self.edges = nn.Linear(vision, 4)
+        self.box = nn.Sequential(nn.Linear(hidden, 512), nn.GELU(), nn.Linear(512, 4 * hidden))
         self.letters = nn.Linear(hidden, LETTERS * 27)
         self.sharpness = nn.Parameter(torch.tensor(1.5))
         nn.init.constant_(self.centre.bias, -4.0)
@@ -157,6 +173,9 @@ class Auxiliary(nn.Module):
             "patch": F.cross_entropy(patch_logits, target.patch.flatten()),
             "centre": centre / max(1, len(target.token)),
         }
+        inside = target.patch < len(LABELS)
+        distance = F.smooth_l1_loss(self.edges(states[inside]), target.edges[inside] / 4, reduction="none", beta=0.1)
+        loss["edges"] = distance.sum(-1).mean() if inside.any() else distance.sum()
         if (target.glyph >= 0).any():
             loss["glyph"] = F.cross_entropy(self.glyph(states).flatten(0, 1), target.glyph.flatten(), ignore_index=-100)
         chosen = soft[target.picture, target.token]
