@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections import deque
@@ -56,6 +57,7 @@ class Client:
         self._waiting: deque[Message] = deque(maxlen=MAX_WAITING)
         self._next_id = 1
         self._wanted: tuple[str, ...] = ()
+        self._open = contextlib.ExitStack()
         self._socket = self._connect()
 
     def receive(self, timeout_seconds: float | None = None) -> Message:
@@ -126,7 +128,7 @@ class Client:
 
     def close(self) -> None:
         """Leaves; calling it again does nothing."""
-        self._socket.close()
+        self._open.close()
 
     def __enter__(self) -> Self:
         return self
@@ -135,10 +137,12 @@ class Client:
         self.close()
 
     def _connect(self) -> ClientConnection:
+        self._open.close()
+        connection = connect(
+            self._socket_url, open_timeout=self._timeout, close_timeout=1, compression=None, max_size=2**24
+        )
         try:
-            socket = connect(
-                self._socket_url, open_timeout=self._timeout, close_timeout=1, compression=None, max_size=2**24
-            )
+            socket = self._open.enter_context(connection)
             if self._token:
                 socket.send(json.dumps({"type": "auth", "token": self._token}))
         except (OSError, InvalidHandshake, ConnectionClosed) as error:

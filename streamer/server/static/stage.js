@@ -66,6 +66,7 @@ export class Stage {
     const drawn = `${result?.stream}/${result?.captured}/${alpha}/${detections.length}`;
     if (!always && drawn === this.#drawn) return;
     this.#drawn = drawn;
+    this.root.dataset.boxesAt = result ? String(result.media_seconds) : "";
     const canvas = this.#boxes;
     const context = canvas.getContext("2d");
     context.clearRect(0, 0, canvas.width, canvas.height);
