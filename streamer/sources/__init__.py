@@ -174,7 +174,7 @@ class _Opening:
         if is_pattern(self.address) or path.is_dir():
             return self._several(path, sampling, counters)
         if path.suffix.lower() in IMAGE_SUFFIXES:
-            return self._images([path], sampling)
+            return self._images([path], sampling, counters)
         return self._video(f"file:{path}", sampling, counters)
 
     def _several(self, path: Path, sampling: Sampling, counters: Counters) -> VideoSource | ImagesSource:
@@ -183,9 +183,10 @@ class _Opening:
             if len(found) > 1:
                 raise SourceError(self.address, f"these are {len(found)} videos", "open them one by one")
             return self._video(f"file:{found[0]}", sampling, counters)
-        return self._images(videos_and_images(path)[1] if path.is_dir() else matches(self.address), sampling)
+        images = videos_and_images(path)[1] if path.is_dir() else matches(self.address)
+        return self._images(images, sampling, counters)
 
-    def _images(self, paths: list[Path], sampling: Sampling) -> ImagesSource:
+    def _images(self, paths: list[Path], sampling: Sampling, counters: Counters) -> ImagesSource:
         if not paths[0].exists():
             raise SourceError(self.address, "there is no such file", "check the name")
         return ImagesSource(
@@ -195,6 +196,7 @@ class _Opening:
             sampling=sampling,
             size_for=self.size_for,
             seconds_per_image=self.seconds_per_image,
+            counters=counters,
         )
 
     def _video(self, url: str, sampling: Sampling, counters: Counters, *, local: bool = True) -> VideoSource:

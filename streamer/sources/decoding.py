@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -98,7 +99,7 @@ class Decoder:
             self._fault(f"a packet that cannot be decoded ({error.strerror})", packet)
             return []
 
-    def picture(self, frame: VideoFrame, time: Fraction, index: int | None) -> VideoPicture:
+    def picture(self, frame: VideoFrame, at: Fraction, index: int | None) -> VideoPicture:
         orientation = orientation_of(frame)
         self.counters.decoded += 1
         self.counters.corrupt += frame.is_corrupt
@@ -107,8 +108,8 @@ class Decoder:
             self._scaler,
             orientation,
             upright_size(frame, self.stream.sample_aspect_ratio, orientation),
-            time,
-            float(time),
+            at,
+            float(at),
             index=index,
             pts=frame.pts,
             time_base=frame.time_base,
@@ -135,12 +136,14 @@ def _open(target: Target) -> InputContainer:
             )
         except (av.FFmpegError, OSError, RuntimeError, NotImplementedError) as error:
             log.warning("no hardware decoding by %s (%s); decoding on the CPU", device, type(error).__name__)
+    begun = time.monotonic()
     try:
         if target.url.startswith("file:"):
             _check_file(target.address, Path(target.url.removeprefix("file:")))
         return av.open(target.url, format=target.format, options=dict(target.options), timeout=timeout)
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise explained(target.address, error) from error
+        late = time.monotonic() - begun >= 0.9 * target.open_timeout_seconds  # RTSP calls its timeout invalid data
+        raise explained(target.address, TimeoutError() if late else error) from error
 
 
 def _check_file(address: str, path: Path) -> None:

@@ -28,7 +28,7 @@ def is_address(text: str) -> bool:
 
 
 def is_pattern(text: str) -> bool:
-    return bool(_PATTERN.search(text)) and not Path(text).exists()
+    return bool(_PATTERN.search(text)) and not local_path(text).exists()
 
 
 def local_path(text: str) -> Path:
@@ -49,7 +49,7 @@ def natural(paths: Iterable[Path]) -> list[Path]:
 
 def _natural_key(text: str) -> list[tuple[bool, int, str]]:
     parts = re.split(r"(\d+)", text.lower())
-    return [(part.isdecimal(), int(part), "") if part.isdecimal() else (False, 0, part) for part in parts if part]
+    return [(False, int(part), "") if part.isdecimal() else (True, 0, part) for part in parts if part]
 
 
 def videos_and_images(folder: Path, *, recursive: bool = False) -> tuple[list[Path], list[Path]]:

@@ -44,11 +44,12 @@ class ImagesSource(Source):
         sampling: Sampling | None = None,
         size_for: SizeFor | None = None,
         seconds_per_image: Fraction = Fraction(1),
+        counters: Counters | None = None,
     ) -> None:
         self._address, self._paths, self._stream, self._size_for = address, list(paths), stream, size_for
         self._sampling = sampling or Sampling.all()
         self._seconds = seconds_per_image
-        self._counters = Counters()
+        self._counters = counters or Counters()
         self._closed = threading.Event()
         self._info: SourceInfo | None = None
 
