@@ -80,7 +80,7 @@ def load(
     folder = location.complete(report)
     report(f"loading {model}", None)
     if chosen_device.type == "cpu":
-        limit_threads()
+        limit_threads(config.get_text_config().hidden_size)
     network = _weights(model, folder, chosen_device, chosen_dtype, attn)
     report(f"loading {model}", 1.0)
     name = folder.resolve().name if location.folder is not None and model != "tiny" else model

@@ -183,3 +183,15 @@ def test_the_machine_is_measured_not_guessed() -> None:
     assert devices.pick_dtype("auto", torch.device("cpu"), 64) in (torch.float32, torch.bfloat16)
     assert devices.pick_device("cpu") == torch.device("cpu")
     assert devices.usable_cpus() >= 1
+
+
+def test_a_narrow_model_runs_on_one_thread(folder: Path) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(4)
+        devices.limit_threads(2048)
+        assert torch.get_num_threads() == min(4, devices.usable_cpus())
+        load(str(folder), device="cpu", dtype="fp32")
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
