@@ -19,6 +19,8 @@ from streamer.server.protocol import Ack, Hello, Snapshot, TaskPart, Told, parse
 from streamer.tasks import Task
 
 MAX_WAITING = 1024
+MAX_BYTES = 2**24
+"""Of a message from the server."""
 Message = Told | Picture
 
 
@@ -138,13 +140,13 @@ class Client:
 
     def _connect(self) -> ClientConnection:
         self._open.close()
-        connection = connect(
-            self._socket_url, open_timeout=self._timeout, close_timeout=1, compression=None, max_size=2**24
-        )
         try:
-            socket = self._open.enter_context(connection)
-            if self._token:
-                socket.send(json.dumps({"type": "auth", "token": self._token}))
+            socket = self._open.enter_context(
+                connect(
+                    self._socket_url, open_timeout=self._timeout, close_timeout=1, compression=None, max_size=MAX_BYTES
+                )
+            )
+            socket.send(json.dumps({"type": "auth", "token": self._token or ""}))
         except (OSError, InvalidHandshake, ConnectionClosed) as error:
             raise ClientError(self.address, f"no connection: {error}") from error
         return socket

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from streamer.addresses import redact
 from streamer.analyzer import Job
+from streamer.buffers import LatestSlot
 from streamer.display import EncodedPicture, display_size, encode_jpeg
 from streamer.errors import OptionError, StreamerError
 from streamer.frames import Frame
@@ -140,7 +141,7 @@ class Stream:
         self._info: SourceInfo | None = None
         self._sequence = 0
         self._frames = 0
-        self._waiting: Frame | None = None
+        self._slot: LatestSlot[Frame] = LatestSlot()
         self.waiting_since: float | None = None
         """``time.monotonic()`` since when a frame (this or one before it) waits for the model; None if none does."""
         self._last: Frame | None = None
@@ -191,8 +192,8 @@ class Stream:
             self._settings, self._revision = new, self._revision + 1
             self._analysis.set_rate(new.fps)
             self._display.set_rate(new.display_fps)
-            if new.paused:
-                self._discard("paused")
+            if new.paused and self._taken() is not None:
+                self._counts["paused"] += 1
         self._changed(self)
 
     def look(self) -> None:
@@ -243,8 +244,7 @@ class Stream:
     def take_job(self, now: float) -> Job | None:
         """The waiting frame and what to ask of it, if there is anything to ask; the place is free then."""
         with self._lock:
-            frame, self._waiting, self.waiting_since = self._waiting, None, None
-            settings = self._settings
+            frame, settings = self._taken(), self._settings
             if frame is None or frame.captured_at is None:
                 return None
             if now - frame.captured_at > max(STALE_SECONDS, 2 / settings.fps):
@@ -339,8 +339,9 @@ class Stream:
             if self._settings.paused:
                 self._counts["paused"] += 1
                 return
-            self._discard("replaced")
-            self._waiting = self._last = frame
+            self._slot.put(frame)
+            self._counts["replaced"] = self._slot.replaced
+            self._last = frame
             if self.waiting_since is None:
                 self.waiting_since = frame.captured_at
         self._ready()
@@ -365,12 +366,13 @@ class Stream:
 
     # -- with the lock held
 
-    def _discard(self, why: str) -> None:
-        if self._waiting is not None:
-            self._counts[why] += 1
-            self._waiting = None
-            if why != "replaced":
-                self.waiting_since = None
+    def _taken(self) -> Frame | None:
+        """The waiting frame, which does not wait any more; None if there is none."""
+        self.waiting_since = None
+        try:
+            return self._slot.get(timeout=0)
+        except TimeoutError:
+            return None
 
     def _trim_earlier(self) -> None:
         wanted = max((task.frames for task in self._settings.tasks), default=1) - 1

@@ -50,7 +50,7 @@ class Server:
         host_names: Iterable[str] = (),
         admit: Admit | None = None,
     ) -> None:
-        self._host, self._wanted_port = host, port
+        self._host, self._port = host, port
         self.token = token if token or guard.is_loopback(host) else guard.new_token()
         self._hub = Hub(monitor, version=_version(), admit=admit)
         names = frozenset(name.lower() for name in (*host_names, host))
@@ -77,7 +77,7 @@ class Server:
     @property
     def port(self) -> int:
         """The port it listens on; the wanted one before `start`."""
-        return self._wanted_port if self._socket is None else int(self._socket.getsockname()[1])
+        return self._port
 
     @property
     def address(self) -> str:
@@ -97,7 +97,8 @@ class Server:
 
     def start(self) -> Self:
         """Listens, and returns when it answers. Raises `OptionError` for an address or port that cannot be had."""
-        self._socket = _listen(self._host, self._wanted_port)
+        self._socket = _listen(self._host, self._port)
+        self._port = int(self._socket.getsockname()[1])
         self._thread.start()
         waited = 0.0
         while not self._uvicorn.started and self._thread.is_alive() and waited < START_SECONDS:

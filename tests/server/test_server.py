@@ -19,6 +19,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from streamer.client import Client, ClientError, Message
 from streamer.errors import OptionError, SourceError
@@ -87,13 +88,13 @@ def test_another_host_name_is_turned_away(server: Server) -> None:
 @pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:1", "null"])
 def test_a_page_from_elsewhere_is_turned_away(server: Server, origin: str) -> None:
     with pytest.raises(InvalidStatus) as caught:
-        _shake_hands(connect(ws_url(server), origin=origin))  # type: ignore[arg-type]
+        _shake_hands(connect(ws_url(server), origin=Origin(origin)))
     assert caught.value.response.status_code == 403
 
 
 def test_the_servers_own_page_is_let_in(server: Server) -> None:
     own = server.address.rstrip("/")
-    with connect(ws_url(server), origin=own) as viewer:  # type: ignore[arg-type]
+    with connect(ws_url(server), origin=Origin(own)) as viewer:
         assert json.loads(viewer.recv())["type"] == "hello"
 
 
@@ -238,7 +239,7 @@ def test_rubbish_is_answered_and_harms_nobody(client: Client, server: Server) ->
     with connect(ws_url(server)) as viewer:
         for rubbish in ("", "{", "[1]", "null", b"\x00\xff", json.dumps({"type": "set", "id": "x"})):
             viewer.send(rubbish)
-        acks = []
+        acks: list[bool] = []
         while len(acks) < 6:
             message = viewer.recv(5)
             if isinstance(message, str) and (told := json.loads(message))["type"] == "ack":
@@ -272,7 +273,7 @@ def test_a_viewer_that_does_not_read_slows_nobody_and_is_sent_away(server: Serve
         eventually(lambda: server.viewers == 2)
         flood = threading.Thread(target=_send_until_cut, args=(stuck, refused))
         flood.start()
-        delays = []
+        delays: list[float] = []
         while server.viewers == 2 and len(delays) < 200:
             delays.append(time.time() - next_of(client, p.Result).time)
         assert server.viewers == 1, "it still holds its place"

@@ -39,9 +39,8 @@ export class Connection extends EventTarget {
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     this.#heardAt = performance.now();
-    socket.onopen = () => {
-      if (this.token) socket.send(JSON.stringify({ type: "auth", token: this.token }));
-    };
+    // Sent even without one, so that a server that wants it says so at once.
+    socket.onopen = () => socket.send(JSON.stringify({ type: "auth", token: this.token ?? "" }));
     socket.onmessage = (event) => this.#hear(event.data);
     socket.onclose = (event) => this.#lost(socket, event);
   }

@@ -9,6 +9,7 @@ export class Stage {
   #boxes = el("canvas", { class: "boxes" });
   #shown = { bitmap: null, result: null, aspect: 16 / 9, age: 0, interval: 1 };
   #drawn = "";
+  #aspect = 0;
 
   constructor(root, { small = false } = {}) {
     this.root = root;
@@ -20,8 +21,8 @@ export class Stage {
 
   // The aspect (width / height) of the source: boxes are given in 0..1 of it.
   setAspect(aspect) {
-    if (!(aspect > 0) || aspect === this.#shown.aspect) return;
-    this.#shown.aspect = aspect;
+    if (!(aspect > 0) || aspect === this.#aspect) return;
+    this.#aspect = this.#shown.aspect = aspect;
     if (!this.small) this.root.style.aspectRatio = String(aspect);
     this.#drawPicture();
     this.#drawBoxes(true);

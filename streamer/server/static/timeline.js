@@ -15,7 +15,7 @@ export class Timeline {
   constructor(root, button) {
     this.#root = root;
     this.#button = button;
-    button.addEventListener("click", () => root.scrollTo({ top: 0, behavior: "smooth" }));
+    button.addEventListener("click", () => { root.scrollTop = 0; });
     root.addEventListener("scroll", () => this.#reading || this.#seen(), { passive: true });
   }
 
