@@ -14,8 +14,9 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.sync.client import ClientConnection, connect
 
 from streamer.errors import StreamerError
+from streamer.server.parts import TaskPart
 from streamer.server.picture import Picture, parse_picture
-from streamer.server.protocol import Ack, Hello, Snapshot, TaskPart, Told, parse_told
+from streamer.server.protocol import Ack, Hello, Snapshot, Told, parse_told
 from streamer.tasks import Task
 
 MAX_WAITING = 1024

@@ -18,6 +18,7 @@ from streamer.errors import OptionError, StreamerError
 from streamer.frames import Frame
 from streamer.models.base import BUDGETS
 from streamer.pacing import Pace, Rate
+from streamer.sources.live import LiveSource
 from streamer.tasks import Task
 
 if TYPE_CHECKING:
@@ -102,7 +103,8 @@ class StreamStatus:
     picture_fps: float
     counts: Mapping[str, int]
     """``pictures`` decoded, ``analysed``, and frames not analysed by reason: ``replaced`` (a newer one took the
-    place), ``stale`` (waited too long), ``paused``, ``failed`` (the model could not answer)."""
+    place), ``stale`` (waited too long), ``paused``, ``failed`` (the model could not answer); ``dropped`` pictures came
+    faster than they could be handled."""
     reconnects: int
 
 
@@ -235,7 +237,7 @@ class Stream:
                 codec=info.codec if info else "",
                 analysed_fps=self._analysed_rate.per_second(now),
                 picture_fps=self._picture_rate.per_second(now),
-                counts=dict(self._counts),
+                counts=self._counts | Counter({"dropped": source.counters.dropped if source else 0}),
                 reconnects=source.counters.reconnects if source else 0,
             )
 
@@ -380,9 +382,14 @@ class Stream:
             self._earlier.popleft()
 
     def _state_at(self, now: float) -> tuple[State, str, float]:
-        """A source that should give pictures and gives none is stalled, whatever it says itself."""
-        silent = now - self._last_picture_at
-        if self._state == "live" and silent > STALL_SECONDS:
-            faults = self._source.counters.faults if self._source else []
-            return "stalled", faults[-1] if faults else "no picture comes", self._last_picture_at
+        """State, reason and since when. A source that comes back by itself knows best what it is waiting for; any other
+        that should give pictures and gives none is stalled."""
+        source = self._source
+        if source is None or self._state not in ("connecting", "live"):
+            return self._state, self._reason, self._since
+        fault = source.counters.faults[-1] if source.counters.faults else ""
+        if isinstance(source, LiveSource) and source.state in ("connecting", "stalled", "waiting"):
+            return source.state, fault, self._last_picture_at
+        if self._state == "live" and now - self._last_picture_at > STALL_SECONDS:
+            return "stalled", fault or "no picture comes", self._last_picture_at
         return self._state, self._reason, self._since

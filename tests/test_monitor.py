@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ from streamer.models.scripted import ScriptedModel
 from streamer.monitor import Event, Monitor, StreamRemoved
 from streamer.pacing import Pace, Rate
 from streamer.results import FrameResult
+from streamer.sources import LiveOptions, open_source
 from streamer.streams import StreamSettings, StreamStatus
 from streamer.tasks import Task
 from tests.server.rig import Camera, eventually, refused
@@ -143,6 +145,29 @@ def test_a_camera_that_gives_nothing_is_stalled(monitor: Monitor) -> None:
     assert monitor.status("a").reason == "no picture comes"
     camera.frozen.clear()
     eventually(lambda: monitor.status("a").state == "live")
+
+
+def test_a_camera_that_is_away_is_waited_for(monitor: Monitor) -> None:
+    address = "rtsp://me:secret@127.0.0.1:9/live"
+    monitor.add("a", lambda: open_source(address, live=LiveOptions(connect_timeout_seconds=1)), FAST, address=address)
+    eventually(lambda: monitor.status("a").state == "waiting")
+    status = monitor.status("a")
+    assert status.reason
+    assert "secret" not in status.reason + status.address
+
+
+def test_a_file_is_watched_at_its_own_pace(monitor: Monitor) -> None:
+    listener = Listener(monitor)
+    street = Path(__file__).parents[1] / "sample_videos" / "street.mp4"
+    monitor.add("a", lambda: open_source(str(street), realtime=True, loop=True), replace(FAST, fps=5))
+    unlook = monitor.look("a")
+    eventually(lambda: len(listener.results()) >= 5 and len(listener.pictures()) >= 5)
+    unlook()
+    status = monitor.status("a")
+    assert (status.state, status.codec) == ("live", "h264")
+    assert status.picture_fps < 60
+    gaps = np.diff([result.time_seconds for result in listener.results()])
+    assert np.median(gaps) == pytest.approx(0.2, abs=0.1)
 
 
 def test_settings_change_while_it_runs(monitor: Monitor) -> None:

@@ -10,136 +10,30 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from streamer.errors import OptionError
 from streamer.models.base import BUDGETS
-from streamer.results import Detection, FrameResult
+from streamer.results import FrameResult
+from streamer.server.parts import (
+    DetectionPart,
+    Name,
+    Part,
+    SettingsPart,
+    SourcePart,
+    Strict,
+    TaskPart,
+    TimingsPart,
+    UsagePart,
+)
 from streamer.streams import StreamSettings, StreamStatus
-from streamer.tasks import CAPTION_PROMPT, COMPARE_PROMPT, READ_PROMPT, Kind, Task
 
 PROTOCOL = 1
 MAX_MESSAGE_BYTES = 64 * 1024
 """Of a message from a viewer."""
 
-Name = Annotated[str, Field(min_length=1, max_length=100)]
-Words = Annotated[str, Field(max_length=2000)]
-Label = Annotated[str, Field(min_length=1, max_length=60)]
 
-
-class _Told(BaseModel):
-    """From the server. Readers ignore fields that they do not know."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
+class _Told(Part):
     time: float = Field(description="Unix seconds on the server's clock when the message was made")
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class _Asked(BaseModel):
-    """From a viewer. Unknown fields are refused, so that a misspelt one is not silently without effect."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-# -- parts
-
-
-class TaskPart(_Asked):
-    """A task as viewers see and set it. ``prompt`` of a ``detect`` task is made from ``labels``."""
-
-    kind: Kind
-    name: Name | None = None
-    prompt: Words | None = None
-    labels: Annotated[tuple[Label, ...], Field(max_length=100)] = ()
-    max_tokens: int | None = None
-    frames: int | None = None
-
-    @classmethod
-    def of(cls, task: Task) -> TaskPart:
-        return cls(
-            kind=task.kind,
-            name=task.name[:100],
-            prompt=task.prompt[:2000],
-            labels=tuple(label[:60] for label in task.labels[:100]),
-            max_tokens=task.max_tokens,
-            frames=task.frames,
-        )
-
-    def task(self) -> Task:
-        """Raises `OptionError` for a question without words and for limits out of range."""
-        task = self._plain()
-        return replace(task, name=self.name or task.name, max_tokens=self.max_tokens or task.max_tokens)
-
-    def _plain(self) -> Task:
-        words = (self.prompt or "").strip()
-        match self.kind:
-            case "caption":
-                return Task.caption(words or CAPTION_PROMPT)
-            case "detect":
-                return Task.detect(self.labels)
-            case "read":
-                return Task.read(words or READ_PROMPT)
-            case "compare":
-                return Task.compare(words or COMPARE_PROMPT, frames=self.frames or 2)
-        if not words:
-            raise OptionError(f"question of task {self.name or self.kind}", words, "some words")
-        return Task.ask(words) if self.kind == "ask" else Task.check(words)
-
-
-class SettingsPart(_Part):
-    tasks: tuple[TaskPart, ...]
-    budget: int
-    fps: float
-    display_fps: float
-    display_width: int
-    paused: bool
-
-
-class SourcePart(_Part):
-    width: int
-    height: int
-    kind: str
-    codec: str
-
-
-class DetectionPart(_Part):
-    """Corners in 0..1 of the upright source picture: left, top, right, bottom."""
-
-    label: str
-    x1: float
-    y1: float
-    x2: float
-    y2: float
-    track_id: int | None = None
-    attributes: dict[str, Any] | None = None
-
-    @classmethod
-    def of(cls, found: Detection) -> DetectionPart:
-        x1, y1, x2, y2 = found.box
-        extra = dict(found.attributes) if found.attributes else None
-        return cls(label=found.label, x1=x1, y1=y1, x2=x2, y2=y2, track_id=found.track_id, attributes=extra)
-
-
-class UsagePart(_Part):
-    image_tokens: int = 0
-    prompt_tokens: int = 0
-    output_tokens: int = 0
-    drafted_tokens: int = 0
-    accepted_tokens: int = 0
-    forwards: int = 0
-
-
-class TimingsPart(_Part):
-    decode_ms: float = 0.0
-    queue_ms: float = 0.0
-    preprocess_ms: float = 0.0
-    model_ms: float = 0.0
-    total_ms: float = 0.0
-    age_ms: float | None = None
 
 
 # -- from the server
@@ -236,7 +130,7 @@ _TOLD: TypeAdapter[Told] = TypeAdapter(Annotated[Told, Field(discriminator="type
 # -- from a viewer
 
 
-class _Command(_Asked):
+class _Command(Strict):
     id: int = Field(ge=0, le=2**53)
 
 
@@ -260,7 +154,7 @@ class _Changes(_Command):
         return replace(settings, **changes)
 
 
-class Auth(_Asked):
+class Auth(Strict):
     """The first message where the server wants a token; anywhere else it does nothing."""
 
     type: Literal["auth"] = "auth"
@@ -317,7 +211,7 @@ class Restart(_Command):
     stream: Name
 
 
-class Ping(_Asked):
+class Ping(Strict):
     """Asks for the server's time; ``sent`` comes back as it was."""
 
     type: Literal["ping"] = "ping"

@@ -17,6 +17,7 @@ from streamer.errors import OptionError
 from streamer.geometry import Box
 from streamer.results import Detection, FrameResult, Timings
 from streamer.server import protocol
+from streamer.server.parts import TaskPart
 from streamer.server.picture import HEADER_BYTES, parse_picture, picture_message
 from streamer.streams import StreamSettings
 from streamer.tasks import Task
@@ -105,8 +106,8 @@ def test_what_is_no_picture_is_refused(message: bytes) -> None:
     ],
 )
 def test_tasks_come_back_as_they_were(task: Task) -> None:
-    text = protocol.TaskPart.of(task).model_dump_json()
-    assert protocol.TaskPart.model_validate_json(text).task() == task
+    text = TaskPart.of(task).model_dump_json()
+    assert TaskPart.model_validate_json(text).task() == task
 
 
 def test_changes_leave_the_rest_alone() -> None:
@@ -148,4 +149,4 @@ def test_a_refusal_does_not_quote_what_it_refuses() -> None:
 
 def test_a_question_needs_words() -> None:
     with pytest.raises(OptionError, match="some words"):
-        protocol.TaskPart(kind="ask", prompt="  ").task()
+        TaskPart(kind="ask", prompt="  ").task()

@@ -45,6 +45,7 @@ const REASONS = {
   stale: "too old",
   paused: "while paused",
   failed: "failed",
+  dropped: "came too fast",
 };
 
 // "12 replaced by a newer frame, 3 failed", or "none".
