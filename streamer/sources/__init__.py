@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +17,7 @@ from streamer.sources.decoding import Target
 from streamer.sources.finding import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
+    check_exists,
     expand,
     is_address,
     is_pattern,
@@ -171,7 +173,7 @@ class _Opening:
 
     def _local(self, sampling: Sampling, counters: Counters) -> VideoSource | ImagesSource:
         path = local_path(self.address)
-        if is_pattern(self.address) or path.is_dir():
+        if is_pattern(self.address) or os.path.isdir(path):
             return self._several(path, sampling, counters)
         if path.suffix.lower() in IMAGE_SUFFIXES:
             return self._images([path], sampling, counters)
@@ -187,8 +189,7 @@ class _Opening:
         return self._images(images, sampling, counters)
 
     def _images(self, paths: list[Path], sampling: Sampling, counters: Counters) -> ImagesSource:
-        if not paths[0].exists():
-            raise SourceError(self.address, "there is no such file", "check the name")
+        check_exists(self.address, paths[0])
         return ImagesSource(
             self.address,
             paths,
@@ -200,8 +201,8 @@ class _Opening:
         )
 
     def _video(self, url: str, sampling: Sampling, counters: Counters, *, local: bool = True) -> VideoSource:
-        if local and not Path(url.removeprefix("file:")).exists():
-            raise SourceError(self.address, "there is no such file", "check the name")
+        if local:
+            check_exists(self.address, Path(url.removeprefix("file:")))
         target = Target(self.address, url, hwaccel=self.hwaccel)
         return VideoSource(
             target, stream=self.stream, sampling=sampling, size_for=self.size_for, local=local, counters=counters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,16 +25,26 @@ def is_address(text: str) -> bool:
     """Whether it names something that is not a file or folder here (``rtsp://…``, ``webcam:0``, ``/dev/video0``)."""
     if text.startswith("file:"):
         return False
-    return text.startswith("/dev/video") or (bool(_SCHEME.match(text)) and not Path(text).exists())
+    return text.startswith("/dev/video") or (bool(_SCHEME.match(text)) and not os.path.exists(text))
 
 
 def is_pattern(text: str) -> bool:
-    return bool(_PATTERN.search(text)) and not local_path(text).exists()
+    return bool(_PATTERN.search(text)) and not os.path.exists(local_path(text))
 
 
 def local_path(text: str) -> Path:
     """Without ``file:`` or ``file://``, the home folder's ``~`` written out."""
     return Path(re.sub(r"^file:(//(?=/))?", "", text)).expanduser()
+
+
+def check_exists(address: str, path: Path) -> None:
+    """Raises `SourceError` where nothing is there, or it may not be seen."""
+    try:
+        path.stat()
+    except PermissionError as error:
+        raise SourceError(address, "it may not be read", "give this user the right to read it") from error
+    except (OSError, ValueError) as error:
+        raise SourceError(address, "there is no such file or folder", "check the name") from error
 
 
 def matches(pattern: str) -> list[Path]:
@@ -76,12 +87,11 @@ def _expanded(text: str, recursive: bool) -> list[str]:
     if is_address(text):
         return [text]
     path = local_path(text)
-    if path.is_dir():
+    if os.path.isdir(path):
         return _in_folder(text, path, recursive)
     if is_pattern(text):
         return _matching(text)
-    if not path.exists():
-        raise SourceError(text, "there is no such file or folder", "check the name")
+    check_exists(text, path)
     return [text]
 
 

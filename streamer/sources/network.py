@@ -28,6 +28,8 @@ _SLICE_SECONDS = 0.5
 """RTSP reads can be taken up again after a timeout, so they are cut short to notice that the source is closed."""
 _LONGEST_GAP_SECONDS = 10.0
 """A longer jump of the camera's clock is not believed."""
+_PROBE_MICROSECONDS = "1000000"
+"""How long RTSP is looked at before the first picture; FFmpeg's own 5 s make a camera slow to come back."""
 _UNTIMED = ("mpjpeg", "mjpeg", "image2pipe")
 """Formats whose pictures carry no time; FFmpeg invents 25 a second."""
 
@@ -37,7 +39,7 @@ def network_target(address: str, options: LiveOptions, hwaccel: str | None = Non
     return Target(
         address,
         address,
-        options={"rtsp_transport": options.transport, "fflags": "nobuffer"} if rtsp else {},
+        options={"rtsp_transport": options.transport, "analyzeduration": _PROBE_MICROSECONDS} if rtsp else {},
         open_timeout_seconds=options.connect_timeout_seconds,
         read_timeout_seconds=min(_SLICE_SECONDS, options.stall_seconds) if rtsp else options.stall_seconds,
         hwaccel=hwaccel,

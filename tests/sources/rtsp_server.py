@@ -1,3 +1,4 @@
+# mypy: ignore-errors
 """An RTSP camera for tests, run by the system's Python (which has GStreamer's bindings), not by the project's.
 
     /usr/bin/python3 rtsp_server.py PORT [pattern|FILE] [WIDTHxHEIGHT] [RATE]

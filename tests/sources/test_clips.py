@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def test_it_gives_one_clear_error(clips: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*FRAMES, "truncated_faststart.mp4"])
-@pytest.mark.parametrize("spec", ["every 1 s", "at 0,0.05,1.5,4"])
+@pytest.mark.parametrize("spec", ["at 0,0.05,1,2,3,4"])
 def test_sampled_is_what_the_rule_chooses_of_all(clips: Path, name: str, spec: str) -> None:
     if name in ("bitrot.ts", "corrupted.mp4"):
         pytest.skip("concealment of damage depends on timing between decoder threads")
@@ -118,10 +119,14 @@ def test_no_permission_is_said(tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
     path.write_bytes(b"x")
     path.chmod(0)
+    root = os.geteuid() == 0
+    if root:
+        tmp_path.chmod(0o700)
+        os.seteuid(65534)
     try:
-        path.read_bytes()
-    except PermissionError:
-        with pytest.raises(SourceError, match="may not be read"):
-            list(open_source(str(path)).frames())
-    else:
-        pytest.skip("this user may read everything")
+        for address in (str(path), str(tmp_path / "deeper" / "film.mp4") if root else str(path)):
+            with pytest.raises(SourceError, match="may not be read"):
+                list(open_source(address).frames())
+    finally:
+        if root:
+            os.seteuid(0)

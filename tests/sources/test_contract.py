@@ -37,10 +37,10 @@ def _address(kind: str, folder: Path) -> str:
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
     kind = str(request.param)
     address = _address(kind.replace("paced images", "images"), tmp_path)
-    more = {"realtime": True} if kind.startswith("paced") else {}
+    more: dict[str, object] = {"realtime": True} if kind.startswith("paced") else {}
     if kind == "paced images":
-        more["seconds_per_image"] = 0.1  # type: ignore[assignment]
-    return lambda **given: open_source(address, **{**more, **given})  # type: ignore[arg-type]
+        more["seconds_per_image"] = 0.1
+    return lambda **given: open_source(address, **{**more, **given})
 
 
 def test_frames_are_upright_rgb_of_the_wanted_size_in_order(make: Make) -> None:

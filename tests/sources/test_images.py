@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from streamer.errors import OptionError, SourceError
+from streamer.frames import Frame
 from streamer.sources import expand, open_source
 from streamer.sources.finding import natural
 from streamer.sources.images import read_image
@@ -137,7 +138,7 @@ def test_the_drawn_number_can_be_read_at_any_size() -> None:
 
 
 def test_a_synthetic_file_breaks_as_asked() -> None:
-    frames = []
+    frames: list[Frame] = []
     source = open_source("synthetic:?fps=10&seconds=2&fault=die@1")
     with pytest.raises(SourceError, match="after 10 frames"):
         frames.extend(source.frames())

@@ -33,7 +33,8 @@ def filled(y: int, u: int, v: int, *, size: tuple[int, int] = (64, 64), format_:
     frame = av.VideoFrame(*size, format_)
     for plane, value in zip(frame.planes, (y, u, v), strict=True):
         wide = format_.endswith("10le")
-        plane.update(np.full(plane.buffer_size // 2, value, "<u2") if wide else np.full(plane.buffer_size, value, "u1"))
+        values = np.full(plane.buffer_size // (2 if wide else 1), value, "<u2" if wide else "u1")
+        plane.update(values.tobytes())
     return frame
 
 
