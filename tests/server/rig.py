@@ -43,6 +43,7 @@ class Camera(Source):
     """Gives ``pictures`` of ``size`` at ``fps``, forever where ``last`` is None; then ends, or raises ``fault``."""
 
     live = True
+    drawn: type[Drawn] = Drawn
 
     def __init__(
         self, size: Size = (640, 360), fps: float = 30.0, *, last: int | None = None, fault: Exception | None = None
@@ -65,7 +66,7 @@ class Camera(Source):
         number = 0
         while self.last is None or number < self.last:
             if not self.frozen.is_set():
-                yield Drawn(number, self.size, self)
+                yield self.drawn(number, self.size, self)
                 number += 1
             if self.closed.wait(1 / self.fps):
                 return

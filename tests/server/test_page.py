@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from streamer.errors import ModelError
@@ -16,7 +18,10 @@ from streamer.monitor import Monitor
 from streamer.server import Server
 from streamer.tasks import Task
 from tests.server.conftest import BOXES, SETTINGS
-from tests.server.rig import Camera, eventually, refused
+from tests.server.rig import GREY, Camera, Drawn, eventually, refused
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 OpenPage = Callable[..., Any]
 COLOURS = {"car": (255, 180, 84), "dog": (79, 214, 194)}
@@ -102,6 +107,62 @@ def test_boxes_lie_at_the_right_pixels(
                 assert pixel[:3] == pytest.approx(COLOURS[label], abs=12), label
                 assert pixel[3] > 100
             assert [pixel[3] for pixel in pixels[3:]] == [0] * 4
+
+
+class Moving(Drawn):
+    """A white square that crosses the picture in three seconds."""
+
+    def scaled(self, size: tuple[int, int]) -> NDArray[np.uint8]:
+        image = super().scaled(size)
+        width, height = size
+        left = round((0.05 + 0.7 * (self.time_seconds / 3 % 1)) * width)
+        image[:, :2] = GREY
+        image[int(0.4 * height) : int(0.6 * height), left : left + round(0.2 * width)] = 255
+        return image
+
+
+class Passing(Camera):
+    drawn = Moving
+
+
+def sees_white(request: Request) -> str:
+    rows, columns = np.nonzero(request.images[0][..., 0] > 200)
+    height, width = request.images[0].shape[:2]
+    edges = [rows.min() / height, columns.min() / width, (rows.max() + 1) / height, (columns.max() + 1) / width]
+    return json.dumps([{"box_2d": [round(1000 * float(edge)) for edge in edges], "label": "car"}])
+
+
+OFFSETS = """() => {
+  const [picture, boxes] = ["picture", "boxes"].map((name) => document.querySelector(`#stage .${name}`));
+  const row = (canvas) => canvas.getContext("2d").getImageData(0, canvas.height / 2, canvas.width, 1).data;
+  const first = (data, test) => {
+    for (let x = 0; x < data.length / 4; x++) if (test(data, 4 * x)) return x;
+    return -1;
+  };
+  const square = first(row(picture), (data, at) => data[at] > 200);
+  const box = first(row(boxes), (data, at) => data[at + 3] > 200 && data[at] > 200);
+  return [square / picture.width, box / picture.width];
+}"""
+
+
+def test_boxes_move_with_the_things_that_they_are_about(open_page: OpenPage) -> None:
+    """Though the model takes a third of a second: read from the two canvases, at many moments."""
+    with Monitor(ScriptedModel(sees_white, seconds=0.3)) as monitor, Server(monitor, port=0) as server:
+        settings = replace(SETTINGS, tasks=(Task.detect(),), fps=4, display_fps=15)
+        monitor.add("gate", lambda: Passing(fps=15), settings)
+        page = open_page(server.url)
+        page.wait_for_selector(".stage-badge:has-text('behind')")
+        page.wait_for_timeout(1500)
+        gaps = []
+        for _ in range(25):
+            page.wait_for_timeout(70)
+            square, box = page.evaluate(OFFSETS)
+            if square >= 0 and box >= 0:
+                gaps.append(abs(square - box))
+        assert len(gaps) > 15
+        assert sorted(gaps)[len(gaps) // 2] < 0.02, gaps
+        page.click("#step")
+        page.wait_for_selector(".stage-badge:has-text('old')")
 
 
 def test_labels_stay_inside_the_picture(open_page: OpenPage) -> None:

@@ -7,10 +7,11 @@ import { byId, el, put } from "./dom.js";
 import { Facts } from "./facts.js";
 import { Ack } from "./field.js";
 import { Note } from "./note.js";
+import { Player } from "./player.js";
 import { Said } from "./said.js";
 import { Stage } from "./stage.js";
 import { Store } from "./store.js";
-import { aspectOf, intervalOf } from "./stream.js";
+import { aspectOf } from "./stream.js";
 import { Tiles } from "./tiles.js";
 import { Timeline } from "./timeline.js";
 import { takeToken } from "./token.js";
@@ -21,6 +22,7 @@ const TICK_MS = 200;
 
 const connection = new Connection(takeToken());
 const store = new Store();
+const player = new Player(store, () => connection.now());
 const stage = new Stage(byId("stage"));
 const note = new Note(byId("stage"), () => headAck.follow(connection.command("restart", { stream: store.selected })));
 const age = el("span", { class: "stage-badge", hidden: true });
@@ -47,7 +49,7 @@ function showHello() {
 
 function showStream() {
   const stream = store.current;
-  for (const id of ["state", "pause", "facts"]) byId(id).hidden = !stream;
+  for (const id of ["state", "pause", "step", "facts"]) byId(id).hidden = !stream;
   controls.show(stream, store.hello);
   put(byId("name"), stream?.stream ?? "No stream yet");
   document.title = stream ? `${stream.stream} · streamer` : "streamer";
@@ -74,18 +76,20 @@ function tick() {
   const stream = store.current;
   const result = stream ? store.newest(stream.stream) : null;
   banner.tick();
-  tiles.show(store, linked(), now);
+  tiles.show(store, player, linked(), now);
   age.hidden = !result?.detections.length;
-  stage.setResult(result, result ? now - result.captured : 0, stream ? intervalOf(stream) : 1);
+  stage.setBoxes(stream ? player.boxes(stream.stream, now) : NO_BOXES);
   if (stream) {
-    note.follow(stream, store.picture(stream.stream), linked(), now);
+    note.follow(stream, player.bitmap(stream.stream), linked(), now);
     facts.showAge(result, now);
-    if (result) put(age, `boxes ${seconds(Math.max(0, now - result.captured))} old`);
+    const behind = player.behind(stream.stream);
+    if (result) put(age, behind ? `${seconds(behind)} behind` : `boxes ${seconds(Math.max(0, now - result.captured))} old`);
   } else {
     note.say(store.hello ? EMPTY : { title: "Waiting for the server…", why: "", action: "" });
   }
 }
 
+const NO_BOXES = { detections: [], alpha: 1, key: "", at: null };
 const EMPTY = {
   title: "No stream is being watched",
   why: "Start streamer with a file or a camera: streamer watch SOURCE",
@@ -94,7 +98,7 @@ const EMPTY = {
 
 function showSelected() {
   const stream = store.current;
-  stage.setPicture(stream ? (store.picture(stream.stream)?.bitmap ?? null) : null);
+  stage.setPicture(stream ? player.bitmap(stream.stream) : null);
   timeline.reset(stream ? store.results(stream.stream) : [], stream);
   showStream();
   showResult();
@@ -107,6 +111,7 @@ function askForPictures() {
 
 store.addEventListener("hello", showHello);
 store.addEventListener("streams", () => {
+  player.keep();
   tiles.arrange([...store.streams.keys()]);
   askForPictures();
   showSelected();
@@ -114,19 +119,23 @@ store.addEventListener("streams", () => {
 store.addEventListener("selected", showSelected);
 store.addEventListener("stream", ({ detail }) => detail === store.selected && showStream());
 store.addEventListener("result", ({ detail }) => {
+  player.learn(detail);
   if (detail !== store.selected) return;
   timeline.add(store.newest(detail), store.current);
   showResult();
 });
-store.addEventListener("picture", ({ detail }) => {
-  const { bitmap } = store.picture(detail);
-  tiles.setPicture(detail, bitmap);
-  if (detail === store.selected) stage.setPicture(bitmap);
+player.addEventListener("picture", ({ detail }) => {
+  const bitmap = player.bitmap(detail);
+  const boxes = player.boxes(detail, connection.now());
+  tiles.setPicture(detail, bitmap, boxes);
+  if (detail !== store.selected) return;
+  stage.setPicture(bitmap);
+  stage.setBoxes(boxes);
 });
 connection.addEventListener("message", ({ detail }) => store.take(detail));
 connection.addEventListener("picture", ({ detail }) => {
   const picture = parsePicture(detail);
-  if (picture) store.takePicture(picture);
+  if (picture) player.take(picture);
 });
 connection.addEventListener("state", tick);
 document.addEventListener("visibilitychange", askForPictures);
@@ -134,6 +143,14 @@ pause.addEventListener("click", () => {
   const paused = pause.getAttribute("aria-pressed") !== "true";
   headAck.follow(connection.command("set", { stream: store.selected, paused }));
 });
+const step = byId("step");
+const showStep = () => step.setAttribute("aria-pressed", String(player.inStep));
+step.addEventListener("click", () => {
+  player.setInStep(!player.inStep);
+  showStep();
+});
+showStep();
+player.play();
 setInterval(tick, TICK_MS);
 connection.open();
 tick();

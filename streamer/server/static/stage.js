@@ -2,12 +2,12 @@
 
 import { colourOf, INK } from "./colours.js";
 import { el } from "./dom.js";
-import { fit, freshness, place, placeLabel } from "./fit.js";
+import { fit, place, placeLabel } from "./fit.js";
 
 export class Stage {
   #picture = el("canvas", { class: "picture" });
   #boxes = el("canvas", { class: "boxes" });
-  #shown = { bitmap: null, result: null, aspect: 16 / 9, age: 0, interval: 1 };
+  #shown = { bitmap: null, aspect: 16 / 9, boxes: { detections: [], alpha: 1, key: "", at: null } };
   #drawn = "";
   #aspect = 0;
 
@@ -33,9 +33,9 @@ export class Stage {
     this.#drawPicture();
   }
 
-  // The newest result (or null), its age and the usual time between results, in seconds.
-  setResult(result, age, interval) {
-    Object.assign(this.#shown, { result, age, interval });
+  // {detections, alpha, key, at}: what to draw and how strongly; an equal key is not drawn again; at: media time.
+  setBoxes(boxes) {
+    this.#shown.boxes = boxes;
     this.#drawBoxes(false);
   }
 
@@ -61,13 +61,10 @@ export class Stage {
   }
 
   #drawBoxes(always) {
-    const { result, age, interval, aspect } = this.#shown;
-    const detections = result?.detections ?? [];
-    const alpha = Math.round(freshness(age, interval) * 20) / 20;
-    const drawn = `${result?.stream}/${result?.captured}/${alpha}/${detections.length}`;
-    if (!always && drawn === this.#drawn) return;
-    this.#drawn = drawn;
-    this.root.dataset.boxesAt = result ? String(result.media_seconds) : "";
+    const { boxes: { detections, alpha, key, at }, aspect } = this.#shown;
+    if (!always && key === this.#drawn) return;
+    this.#drawn = key;
+    this.root.dataset.boxesAt = at === null ? "" : String(at);
     const canvas = this.#boxes;
     const context = canvas.getContext("2d");
     context.clearRect(0, 0, canvas.width, canvas.height);

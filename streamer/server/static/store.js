@@ -3,14 +3,11 @@
 const RESULTS_KEPT = 200;
 
 export class Store extends EventTarget {
-  // Events: "hello", "streams" (some came or went, or all is new), "stream", "result", "picture" (detail: name),
-  // "selected".
+  // Events: "hello", "streams" (some came or went, or all is new), "stream", "result" (detail: name), "selected".
   hello = null;
   streams = new Map();
   selected = null;
   #results = new Map();
-  #pictures = new Map();
-  #decoding = new Map();
 
   get current() {
     return this.streams.get(this.selected) ?? null;
@@ -23,11 +20,6 @@ export class Store extends EventTarget {
 
   newest(name) {
     return this.results(name).at(-1) ?? null;
-  }
-
-  // {bitmap, captured, mediaSeconds, sequence} or null.
-  picture(name) {
-    return this.#pictures.get(name) ?? null;
   }
 
   select(name) {
@@ -59,47 +51,10 @@ export class Store extends EventTarget {
     }
   }
 
-  // Decodes the newest picture of a stream; what comes while one is being decoded waits, and only the newest of it.
-  takePicture(picture) {
-    const stream = [...this.streams.values()].find((known) => known.number === picture.number);
-    if (!stream) return;
-    const name = stream.stream;
-    const busy = this.#decoding.has(name);
-    this.#decoding.set(name, picture);
-    if (!busy) this.#decode(name);
-  }
-
-  async #decode(name) {
-    for (let picture = this.#decoding.get(name); picture; ) {
-      try {
-        const bitmap = await createImageBitmap(picture.jpeg);
-        this.#show(name, { ...picture, bitmap });
-      } catch {
-        console.warn(`a picture of ${name} could not be decoded`);
-      }
-      const next = this.#decoding.get(name);
-      if (next === picture) break;
-      picture = next;
-    }
-    this.#decoding.delete(name);
-  }
-
-  #show(name, picture) {
-    if (!this.streams.has(name)) {
-      picture.bitmap.close();
-      return;
-    }
-    this.#pictures.get(name)?.bitmap.close();
-    this.#pictures.set(name, picture);
-    this.#tell("picture", name);
-  }
-
   #takeSnapshot({ streams, results }) {
-    const numbers = new Map([...this.streams].map(([name, stream]) => [name, stream.number]));
     this.streams = new Map(streams.map((stream) => [stream.stream, stream]));
     this.#results = new Map();
     results.forEach((result) => this.#keep(result));
-    for (const name of numbers.keys()) if (!this.streams.has(name)) this.#forgetPicture(name);
     if (!this.streams.has(this.selected)) this.selected = this.streams.keys().next().value ?? null;
     this.#tell("streams");
   }
@@ -115,14 +70,8 @@ export class Store extends EventTarget {
   #drop(name) {
     this.streams.delete(name);
     this.#results.delete(name);
-    this.#forgetPicture(name);
     if (this.selected === name) this.selected = this.streams.keys().next().value ?? null;
     this.#tell("streams");
-  }
-
-  #forgetPicture(name) {
-    this.#pictures.get(name)?.bitmap.close();
-    this.#pictures.delete(name);
   }
 
   #keep(result) {

@@ -3,7 +3,7 @@
 import { el, put } from "./dom.js";
 import { Note } from "./note.js";
 import { Stage } from "./stage.js";
-import { aspectOf, intervalOf } from "./stream.js";
+import { aspectOf } from "./stream.js";
 import { stateWords } from "./words.js";
 
 class Tile {
@@ -20,7 +20,7 @@ class Tile {
     this.note = new Note(canvasBox);
   }
 
-  show(store, linked, now) {
+  show(store, player, linked, now) {
     const stream = store.streams.get(this.name);
     const result = store.newest(this.name);
     this.state.dataset.state = stream.state;
@@ -28,8 +28,8 @@ class Tile {
     put(this.caption, result?.error ? "The newest frame could not be analysed" : (result?.caption ?? ""));
     this.root.setAttribute("aria-pressed", String(store.selected === this.name));
     this.stage.setAspect(aspectOf(stream));
-    this.stage.setResult(result, result ? now - result.captured : 0, intervalOf(stream));
-    this.note.follow(stream, store.picture(this.name), linked, now);
+    this.stage.setBoxes(player.boxes(this.name, now));
+    this.note.follow(stream, player.bitmap(this.name), linked, now);
   }
 }
 
@@ -56,11 +56,13 @@ export class Tiles {
     }
   }
 
-  show(store, linked, now) {
-    for (const tile of this.#tiles.values()) tile.show(store, linked, now);
+  show(store, player, linked, now) {
+    for (const tile of this.#tiles.values()) tile.show(store, player, linked, now);
   }
 
-  setPicture(name, bitmap) {
-    this.#tiles.get(name)?.stage.setPicture(bitmap);
+  setPicture(name, bitmap, boxes) {
+    const stage = this.#tiles.get(name)?.stage;
+    stage?.setPicture(bitmap);
+    stage?.setBoxes(boxes);
   }
 }

@@ -1,0 +1,127 @@
+// Shows the pictures of all streams: at once, or in step with their boxes, a moment later.
+
+import { boxesAt } from "./between.js";
+import { Delay } from "./delay.js";
+import { freshness } from "./fit.js";
+import { intervalOf } from "./stream.js";
+
+const MOST_WAITING = 90;
+const KEY = "streamer-in-step";
+
+class Reel {
+  waiting = [];
+  shown = null;
+  decoding = false;
+  delay = new Delay();
+
+  forget() {
+    this.waiting.length = 0;
+    this.shown?.bitmap.close();
+    this.shown = null;
+  }
+}
+
+export class Player extends EventTarget {
+  // Event: "picture" (detail: name), when another picture is to be shown.
+  #reels = new Map();
+
+  // clock(): Unix seconds of the server.
+  constructor(store, clock) {
+    super();
+    this.store = store;
+    this.clock = clock;
+    this.inStep = stored() !== "no";
+  }
+
+  setInStep(inStep) {
+    this.inStep = inStep;
+    try { localStorage.setItem(KEY, inStep ? "yes" : "no"); } catch { /* kept for this page alone */ }
+  }
+
+  // Forgets the pictures of streams that are gone.
+  keep() {
+    for (const [name, reel] of this.#reels) {
+      if (this.store.streams.has(name)) continue;
+      reel.forget();
+      this.#reels.delete(name);
+    }
+  }
+
+  take(picture) {
+    const stream = [...this.store.streams.values()].find((known) => known.number === picture.number);
+    if (!stream) return;
+    const { waiting } = this.#reel(stream.stream);
+    waiting.push(picture);
+    if (waiting.length > MOST_WAITING) waiting.shift();
+  }
+
+  // The newest result of the stream has just come.
+  learn(name) {
+    const results = this.store.results(name);
+    this.#reel(name).delay.learn(results.at(-1), results.at(-2) ?? null, this.clock());
+  }
+
+  bitmap(name) {
+    return this.#reels.get(name)?.shown?.bitmap ?? null;
+  }
+
+  // Seconds by which pictures are held back; 0 where the newest is shown.
+  behind(name) {
+    return this.#reels.get(name)?.delay.seconds ?? 0;
+  }
+
+  // What to draw over the picture that is shown.
+  boxes(name, now) {
+    const shown = this.#reels.get(name)?.shown;
+    const results = this.store.results(name);
+    const newest = results.at(-1) ?? null;
+    const stream = this.store.streams.get(name);
+    const held = this.behind(name) > 0 && shown;
+    const { before, detections } = held
+      ? boxesAt(results, shown.captured)
+      : { before: newest, detections: newest?.detections ?? [] };
+    const age = before ? (held ? shown.captured : now) - before.captured : 0;
+    const alpha = stream ? Math.round(freshness(age, intervalOf(stream)) * 20) / 20 : 1;
+    const key = `${name}/${before?.captured}/${held ? shown.captured : ""}/${alpha}/${detections.length}`;
+    return { detections, alpha, key, at: held ? shown.mediaSeconds : (before?.media_seconds ?? null) };
+  }
+
+  // Runs as long as the page does, in step with the screen.
+  play() {
+    const now = this.clock();
+    for (const [name, reel] of this.#reels) this.#advance(name, reel, now);
+    requestAnimationFrame(() => this.play());
+  }
+
+  #advance(name, reel, now) {
+    const moment = now - reel.delay.move(now, this.inStep);
+    if (reel.decoding) return;
+    let due = null;
+    while (reel.waiting.length && reel.waiting[0].captured <= moment + 0.004) due = reel.waiting.shift();
+    if (reel.delay.seconds === 0 && reel.waiting.length) due = reel.waiting.splice(0).at(-1);
+    if (due) this.#show(name, reel, due);
+  }
+
+  async #show(name, reel, picture) {
+    reel.decoding = true;
+    try {
+      const bitmap = await createImageBitmap(picture.jpeg);
+      reel.shown?.bitmap.close();
+      reel.shown = { ...picture, bitmap, jpeg: null };
+      this.dispatchEvent(new CustomEvent("picture", { detail: name }));
+    } catch {
+      console.warn(`a picture of ${name} could not be decoded`);
+    } finally {
+      reel.decoding = false;
+    }
+  }
+
+  #reel(name) {
+    if (!this.#reels.has(name)) this.#reels.set(name, new Reel());
+    return this.#reels.get(name);
+  }
+}
+
+function stored() {
+  try { return localStorage.getItem(KEY); } catch { return null; }
+}
