@@ -1,0 +1,254 @@
+"""The file job: every sampled frame of a file answered, in order, written as it goes. Completeness beats speed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from streamer.analyzer import Analyzer, Job
+from streamer.buffers import BoundedQueue, Closed
+from streamer.errors import OptionError, StreamerError
+from streamer.models.base import BUDGETS
+from streamer.outputs.jsonl import JournalWriter
+from streamer.results import FrameResult, Usage
+from streamer.sampling import Sampling
+from streamer.sources import open_source
+from streamer.tasks import Task
+
+if TYPE_CHECKING:
+    from streamer.frames import Frame
+    from streamer.models.base import VisionModel
+    from streamer.sources.base import Source
+
+Format = Literal["jsonl", "mp4"]
+FORMATS: tuple[Format, ...] = ("jsonl", "mp4")
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotateOptions:
+    """What is asked of which frames."""
+
+    tasks: tuple[Task, ...] = (Task.caption(),)
+    sampling: Sampling = field(default_factory=lambda: Sampling.every(1))
+    budget: int = 280
+    """Soft tokens per picture, one of `BUDGETS`."""
+    batch: int = 4
+    """Frames that the model answers together."""
+    formats: tuple[Format, ...] = FORMATS
+    box_grid: int = 1000
+    hwaccel: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.tasks or len({task.name for task in self.tasks}) < len(self.tasks):
+            raise OptionError("tasks", [task.name for task in self.tasks], "one or more, of different names")
+        if self.budget not in BUDGETS:
+            raise OptionError("budget", self.budget, "one of " + ", ".join(map(str, BUDGETS)))
+        if not 1 <= self.batch <= 256:
+            raise OptionError("batch", self.batch, "a whole number from 1 to 256")
+        for name in self.formats:
+            if name not in FORMATS:
+                raise OptionError("format", name, " or ".join(FORMATS))
+
+
+@dataclass(slots=True)
+class Summary:
+    """How the job on one file went; complete once the iteration has ended."""
+
+    source: str
+    frames: int = 0
+    failed: int = 0
+    """Frames with an error in their row."""
+    media_seconds: float = 0.0
+    """Media time of the newest frame."""
+    duration_seconds: float | None = None
+    wall_seconds: float = 0.0
+    usage: Usage = field(default_factory=Usage)
+    fault: str | None = None
+    """Why the source ended early; the frames before it are there."""
+    files: list[Path] = field(default_factory=list)
+    """What was written."""
+
+
+class AnnotateJob:
+    """One file or folder of pictures, answered frame by frame.
+
+    Iterate over it once; ``summary`` fills as it goes. With ``output`` (a folder) it writes ``NAME.jsonl`` as it goes
+    and ``NAME.mp4`` at the end. Does not own the model. Raises `SourceError` where nothing can be read at all, and
+    `OutputError` where nothing can be written; a fault after the first frames ends in ``summary.fault``.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        model: VisionModel,
+        options: AnnotateOptions | None = None,
+        *,
+        output: Path | None = None,
+    ) -> None:
+        self._address, self._model = address, model
+        self._options = options or AnnotateOptions()
+        self._output = output
+        self.on_progress: Callable[[str, float], None] = lambda stage, media_seconds: None
+        """Hears the stage (``answers``, ``video``) and the media time reached in seconds."""
+        self._analyzer = Analyzer(model, box_grid=self._options.box_grid)
+        source = self._open()
+        self.summary = Summary(source=source.info.address, duration_seconds=source.info.duration_seconds)
+        self._stem = Path(source.info.address).stem or "answers"
+        self._source = source
+
+    def __iter__(self) -> Iterator[FrameResult]:
+        started = time.monotonic()
+        results: list[FrameResult] = []
+        try:
+            with self._source:
+                for result in self._answered_and_kept():
+                    self._count(result, started)
+                    if self._writes("mp4"):
+                        results.append(result)
+                    yield result
+            if self._writes("mp4") and results:
+                self._write_video(results)
+        finally:
+            self.summary.wall_seconds = time.monotonic() - started
+
+    def _open(self) -> Source:
+        options = self._options
+        return open_source(
+            self._address,
+            sampling=options.sampling,
+            size_for=lambda size: self._model.size_for(size, options.budget),
+            hwaccel=options.hwaccel,
+        )
+
+    def _writes(self, name: Format) -> bool:
+        return self._output is not None and name in self._options.formats
+
+    def _answered_and_kept(self) -> Iterator[FrameResult]:
+        """The results, each in the journal before anybody sees it."""
+        if self._output is None or not self._writes("jsonl"):
+            yield from self._answered()
+            return
+        path = self._output / f"{self._stem}.jsonl"
+        with JournalWriter(path, self._facts()) as journal:
+            self.summary.files.append(path)
+            for result in self._answered():
+                journal.add(result)
+                yield result
+            journal.end(frames=self.summary.frames, failed=self.summary.failed, fault=self.summary.fault)
+
+    def _answered(self) -> Iterator[FrameResult]:
+        needed = max(task.frames for task in self._options.tasks) - 1
+        earlier: deque[Frame] = deque(maxlen=needed)
+        with _Prefetch(self._source, 2 * self._options.batch) as frames:
+            while batch := self._next_batch(frames):
+                jobs = []
+                for frame in batch:
+                    jobs.append(Job(frame, self._options.tasks, self._options.budget, tuple(earlier)))
+                    earlier.append(frame)
+                yield from self._analyzer.analyze(jobs)
+
+    def _next_batch(self, frames: _Prefetch) -> list[Frame]:
+        batch: list[Frame] = []
+        while len(batch) < self._options.batch and self.summary.fault is None:
+            try:
+                batch.append(frames.queue.get())
+            except Closed:
+                break
+            except StreamerError as error:
+                if not self.summary.frames and not batch:
+                    raise
+                self.summary.fault = str(error)
+        return batch
+
+    def _count(self, result: FrameResult, started: float) -> None:
+        summary = self.summary
+        summary.frames += 1
+        summary.failed += result.error is not None
+        summary.usage += result.usage
+        summary.media_seconds = result.time_seconds
+        summary.wall_seconds = time.monotonic() - started
+        self.on_progress("answers", result.time_seconds)
+
+    def _facts(self) -> dict[str, object]:
+        """The journal's first row: everything that decides what the answers are."""
+        info, options = self._source.info, self._options
+        return {
+            "streamer": version("streamer"),
+            "source": asdict(info),
+            "model": self._model.name,
+            "caveat": self._model.caveat,
+            "tasks": [asdict(task) for task in options.tasks],
+            "sampling": str(options.sampling),
+            "budget": options.budget,
+            "box_grid": options.box_grid,
+        }
+
+    def _write_video(self, results: list[FrameResult]) -> None:
+        from streamer.outputs.video import write_annotated
+
+        assert self._output is not None
+        path = self._output / f"{self._stem}.annotated.mp4"
+        with open_source(self._address, hwaccel=self._options.hwaccel) as source:
+            write_annotated(
+                source,
+                results,
+                path,
+                note=self._model.caveat,
+                progress=lambda seconds: self.on_progress("video", seconds),
+            )
+        self.summary.files.append(path)
+
+
+class _Prefetch:
+    """Decodes ahead on a thread of its own, at most ``size`` frames; a context manager that joins it."""
+
+    def __init__(self, source: Source, size: int) -> None:
+        self.queue: BoundedQueue[Frame] = BoundedQueue(size)
+        self._source = source
+        self._thread = threading.Thread(target=self._decode, name="decode", daemon=True)
+
+    def _decode(self) -> None:
+        try:
+            for frame in self._source.frames():
+                self.queue.put(frame)
+        except Closed:
+            return
+        except BaseException as error:  # noqa: BLE001 - raised again where the frames are taken
+            self.queue.finish(error)
+        else:
+            self.queue.finish()
+
+    def __enter__(self) -> _Prefetch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.queue.close()
+        self._source.close()
+        self._thread.join()
+
+
+def annotate(
+    address: str,
+    model: VisionModel,
+    *,
+    tasks: tuple[Task, ...] = (Task.caption(),),
+    sampling: str | Sampling = "every 1 s",
+    budget: int = 280,
+    output: str | Path | None = None,
+    formats: tuple[Format, ...] = FORMATS,
+) -> Iterator[FrameResult]:
+    """The answers to ``tasks`` about the sampled frames of a file, as they come.
+
+    ``sampling``: ``every 2 s``, ``2 fps``, ``every 5th``, ``at 1,2.5``, ``keyframes``, ``scenes`` or ``all``.
+    With ``output`` (a folder) they are written there too. Raises as `AnnotateJob` does.
+    """
+    chosen = Sampling.parse(sampling) if isinstance(sampling, str) else sampling
+    options = AnnotateOptions(tasks, chosen, budget, formats=formats)
+    yield from AnnotateJob(address, model, options, output=Path(output) if output is not None else None)

@@ -1,0 +1,162 @@
+"""What the command line shows: progress, tables and notices. Results for programs go to standard output as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from streamer.annotate import Summary
+    from streamer.ask import BudgetRow
+    from streamer.doctor import Finding
+    from streamer.results import FrameResult
+
+PLAIN_EVERY_SECONDS = 5.0
+"""How often a line of progress is written where the output is no terminal."""
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON on standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def notice(text: str) -> None:
+    err.print(f"[yellow]note:[/] {escape(text)}")
+
+
+@contextmanager
+def loading(model: str) -> Iterator[Callable[[str, float | None], None]]:
+    """Shows how a model is downloaded and loaded; gives the callback for it."""
+    if not err.is_terminal:
+        err.print(f"loading {escape(model)} …")
+        yield lambda sentence, part: None
+        return
+    with Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), console=err, transient=True) as bar:
+        task = bar.add_task(f"loading {escape(model)}", total=None)
+        yield lambda sentence, part: bar.update(
+            task, description=escape(sentence), completed=part or 0, total=part and 1
+        )
+
+
+class FileProgress(Protocol):
+    """How far the job on one file is."""
+
+    def advance(self, stage: str, media_seconds: float, summary: Summary) -> None: ...
+
+
+@contextmanager
+def file_progress(name: str, total_seconds: float | None) -> Iterator[FileProgress]:
+    """A bar with rate and time left on a terminal, plain lines elsewhere."""
+    if not err.is_terminal:
+        yield _PlainLines(name, total_seconds)
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as bar:
+        yield _Bars(bar, name, total_seconds)
+
+
+class _Bars:
+    def __init__(self, bar: Progress, name: str, total_seconds: float | None) -> None:
+        self._bar, self._name, self._total = bar, name, total_seconds
+        self._tasks = {"answers": bar.add_task(escape(name), total=total_seconds, rate="")}
+
+    def advance(self, stage: str, media_seconds: float, summary: Summary) -> None:
+        if stage not in self._tasks:
+            self._bar.update(self._tasks["answers"], completed=self._total or media_seconds)
+            self._tasks[stage] = self._bar.add_task(f"{escape(self._name)}: video", total=self._total, rate="")
+        rate = _rate(summary) if stage == "answers" else ""
+        self._bar.update(self._tasks[stage], completed=media_seconds, rate=rate)
+
+
+class _PlainLines:
+    def __init__(self, name: str, total_seconds: float | None) -> None:
+        self._name, self._total, self._next = name, total_seconds, time.monotonic() + PLAIN_EVERY_SECONDS
+
+    def advance(self, stage: str, media_seconds: float, summary: Summary) -> None:
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + PLAIN_EVERY_SECONDS
+        of = f" of {self._total:.1f}" if self._total else ""
+        err.print(f"{escape(self._name)}: {stage}, {media_seconds:.1f}{of} s, {_rate(summary)}")
+
+
+def _rate(summary: Summary) -> str:
+    seconds = max(1e-6, summary.wall_seconds)
+    return f"{summary.frames / seconds:.2f} frames/s, {summary.media_seconds / seconds:.1f} x real time"
+
+
+def result_line(result: FrameResult) -> str:
+    """A frame's answers in one line for people, with rich markup."""
+    parts = [f"[red]{escape(result.error)}[/]"] if result.error else []
+    for name, answer in result.answers.items():
+        if name == "detect":
+            labels = ", ".join(detection.label for detection in result.detections) or "nothing"
+            parts.append(f"[cyan]{escape(labels)}[/]")
+        else:
+            parts.append(escape(str(answer["text"] if isinstance(answer, dict) else answer)))
+    parts += [f"[yellow]({escape(name)}: {escape(text)})[/]" for name, text in result.notes.items()]
+    return f"[dim]{result.time_seconds:8.2f} s[/]  " + "  ·  ".join(parts)
+
+
+def summary_table(summaries: Sequence[Summary]) -> Table:
+    table = Table("file", "frames", "failed", "seconds", "frames/s", "tokens in/out", "forwards", box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for summary in summaries:
+        usage, seconds = summary.usage, max(1e-6, summary.wall_seconds)
+        table.add_row(
+            escape(summary.source),
+            str(summary.frames),
+            f"[red]{summary.failed}[/]" if summary.failed else "0",
+            f"{summary.wall_seconds:.1f}",
+            f"{summary.frames / seconds:.2f}",
+            f"{usage.image_tokens + usage.prompt_tokens}/{usage.output_tokens}",
+            str(usage.forwards),
+        )
+    return table
+
+
+def budget_table(rows: Sequence[BudgetRow]) -> Table:
+    table = Table("budget", "size", "image tokens", "seconds", "boxes", "answer", box=None)
+    for column in table.columns[:5]:
+        column.justify = "right"
+    for row in rows:
+        found = row.result.detections
+        said = ", ".join(detection.label for detection in found) or next(iter(row.result.answers.values()), "")
+        table.add_row(
+            str(row.budget),
+            f"{row.size[0]}x{row.size[1]}",
+            str(row.result.usage.image_tokens),
+            f"{row.seconds:.2f}",
+            str(len(found)),
+            escape(str(said)),
+        )
+    return table
+
+
+def finding_line(finding: Finding) -> str:
+    mark = {"ok": "[green]ok     [/]", "note": "[yellow]note   [/]", "missing": "[red]missing[/]"}[finding.verdict]
+    remedy = f"  [dim]→ {escape(finding.remedy)}[/]" if finding.remedy else ""
+    return f"{mark} {escape(finding.subject):<18} {escape(finding.detail)}{remedy}"
