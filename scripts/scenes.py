@@ -10,6 +10,7 @@ import functools
 import itertools
 import math
 import random
+import string
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -120,10 +121,18 @@ class Scene:
 
 
 def random_scene(
-    rng: random.Random, *, aspect: float = 16 / 9, things: tuple[int, int] = (1, 8), sign_share: float = 0.12
+    rng: random.Random,
+    *,
+    aspect: float = 16 / 9,
+    things: tuple[int, int] = (1, 8),
+    sign_share: float = 0.12,
+    most_signs: int = 1,
+    spelled: bool = False,
 ) -> Scene:
-    """A scene of ``things[0]`` to ``things[1]`` objects that hardly overlap; ``sign_share``: how soon one is a sign
-    (one a scene at most)."""
+    """A scene of ``things[0]`` to ``things[1]`` objects that hardly overlap.
+
+    ``sign_share``: how soon one is a sign, ``most_signs`` at most; ``spelled``: signs of random letters, no words.
+    """
     count = rng.randint(*things)
     placed: list[Thing] = []
     boxes: list[tuple[float, float, float, float]] = []
@@ -131,8 +140,8 @@ def random_scene(
     for _ in range(count * 12):
         if len(placed) == count:
             break
-        wants_sign = signs == 0 and rng.random() < sign_share
-        thing = _random_sign(rng, aspect) if wants_sign else _random_thing(rng, aspect)
+        wants_sign = signs < most_signs and rng.random() < sign_share
+        thing = _random_sign(rng, aspect, spelled) if wants_sign else _random_thing(rng, aspect)
         box = thing.box(aspect)
         if all(_overlap(box, other) < 0.12 for other in boxes):
             placed.append(thing)
@@ -164,8 +173,8 @@ def _random_thing(rng: random.Random, aspect: float) -> Thing:
     return _placed(rng, thing, math.exp(rng.uniform(math.log(SMALLEST), math.log(LARGEST))), aspect)
 
 
-def _random_sign(rng: random.Random, aspect: float) -> Thing:
-    text = rng.choice(WORDS)
+def _random_sign(rng: random.Random, aspect: float, spelled: bool) -> Thing:
+    text = "".join(rng.choices(string.ascii_uppercase, k=rng.randint(3, 6))) if spelled else rng.choice(WORDS)
     thing = Thing(SIGN, 0.5, 0.5, 0.1, rng.randrange(len(_PLATES)), False, text)
     return _placed(rng, thing, rng.uniform(0.14, 0.36), aspect)
 
