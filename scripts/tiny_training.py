@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from transformers import Gemma4ForConditionalGeneration
 
 BATCH = {70: 16, 140: 8, 280: 4, 560: 2}
-AUXILIARY_WEIGHT = {"patch": 1.0, "edges": 1.0, "glyph": 0.5, "centre": 0.25, "box": 0.5, "letters": 0.5}
+AUXILIARY_WEIGHT = {"patch": 1.0, "edges": 1.0, "glyph": 1.0, "centre": 0.25, "box": 0.5, "letters": 0.5}
 
 
 class TinyTrainer:
@@ -115,7 +115,19 @@ class TowerPictures(IterableDataset[Any]):
 
 def tower_batch(rng: random.Random, budget: int, count: int, most: tuple[int, int]) -> tuple[int, Tensor, Target]:
     size = BUDGET_SIZES[budget]
-    scenes = [random_scene(rng, aspect=size[0] / size[1], things=most, sign_share=0.35) for _ in range(count)]
+    scenes = []
+    for _ in range(count):
+        spelled = rng.random() < 0.5  # signs are the hardest to learn: half of the pictures are full of them
+        scenes.append(
+            random_scene(
+                rng,
+                aspect=size[0] / size[1],
+                things=(4, 8) if spelled else most,
+                sign_share=0.7 if spelled else 0.35,
+                most_signs=6 if spelled else 1,
+                spelled=spelled,
+            )
+        )
     images = [disturbed(rng, draw(scene, size)) for scene in scenes]
     patches = to_patches(images).mul_(255).to(torch.uint8)
     return budget, patches, target_of(scenes, size[1] // 48, size[0] // 48)
