@@ -100,7 +100,7 @@ class Thing:
     def sprite_aspect(self) -> float:
         """Width / height of the sprite."""
         height, width = _sprite(self.label, self.variant, self.text).shape[:2]
-        return width / height
+        return float(width / height)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +244,8 @@ def _fit(
         [[wide / sprite.shape[1], 0, offset[0]], [0, tall / sprite.shape[0], offset[1]]], dtype=np.float64
     )
     matrix[:, 2] += (matrix[:, 0] + matrix[:, 1]) / 2 - 0.5  # pixel centres
-    return cv2.warpAffine(np.ascontiguousarray(sprite), matrix, size, flags=cv2.INTER_LINEAR)  # type: ignore[return-value]
+    warped = cv2.warpAffine(np.ascontiguousarray(sprite), matrix, size, flags=cv2.INTER_LINEAR)
+    return np.asarray(warped, dtype=np.float32)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -117,7 +117,7 @@ def collate(packed: Sequence[Packed], room: int) -> Batch:
 
 def embed(model: Gemma4ForConditionalGeneration, batch: Batch, soft: Tensor, image_id: int) -> Tensor:
     """``(B, L, hidden)``: the words' embeddings with the soft tokens (in order) in the pictures' places."""
-    states = model.model.language_model.embed_tokens(batch.ids)
+    states: Tensor = model.model.language_model.embed_tokens(batch.ids)
     places = (batch.ids == image_id)[..., None].expand_as(states)
     return states.masked_scatter(places, soft.to(states.dtype))
 

@@ -160,7 +160,8 @@ class Auxiliary(nn.Module):
         """``(K, 4, 1001)`` for the ``(K, hidden)`` soft tokens that hold an object's centre."""
         wanted = self.box(chosen).view(len(chosen), 4, -1)
         wanted = wanted * torch.rsqrt(wanted.pow(2).mean(-1, keepdim=True) + 1e-6)
-        return self.sharpness * (wanted @ numbers.float().T)
+        logits: Tensor = self.sharpness * (wanted @ numbers.float().T)
+        return logits
 
     def forward(self, soft: Tensor, states: Tensor, target: Target, numbers: Tensor) -> dict[str, Tensor]:
         """``numbers``: ``(1001, hidden)`` embeddings of the number tokens."""

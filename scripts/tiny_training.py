@@ -136,9 +136,9 @@ def tower_batch(rng: random.Random, budget: int, count: int, most: tuple[int, in
 def disturbed(rng: random.Random, image: Pixels) -> Pixels:
     """As a camera and a codec would: brightness, a little blur, JPEG blocks."""
     if rng.random() < 0.5:
-        image = cv2.convertScaleAbs(image, alpha=rng.uniform(0.85, 1.15), beta=rng.uniform(-14, 14))  # type: ignore[assignment]
+        image = cv2.convertScaleAbs(image, alpha=rng.uniform(0.85, 1.15), beta=rng.uniform(-14, 14))
     if rng.random() < 0.25:
-        image = cv2.GaussianBlur(image, (3, 3), rng.uniform(0.3, 0.8))  # type: ignore[assignment]
+        image = cv2.GaussianBlur(image, (3, 3), rng.uniform(0.3, 0.8))
     if rng.random() < 0.35:
         _, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, rng.randint(50, 92)])
         image = cv2.imdecode(coded, cv2.IMREAD_COLOR)  # type: ignore[assignment]
@@ -182,7 +182,7 @@ def train_tower(trainer: TinyTrainer, minutes: float, peak: float) -> None:
                 soft, states = tower(patches.float() / 255, height // 16, width // 16)
             losses = trainer.auxiliary(soft, states, target, numbers)
             loss = sum(AUXILIARY_WEIGHT[name] * value for name, value in losses.items())
-            loss.backward()
+            torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_([p for _, p in parameters], 1.0)
             adam.step()
             adam.zero_grad(set_to_none=True)
@@ -193,8 +193,8 @@ def train_tower(trainer: TinyTrainer, minutes: float, peak: float) -> None:
                 shown = time.monotonic()
                 report = {name: round(value, 3) for name, value in sums.items()}
                 quality = {b: tower_quality(trainer, b, 12 if b == 70 else 4) for b in budgets if b != 560}
-                log = {"spent": int(schedule.spent), "step": step, "seen": seen, **report, **quality}
-                print(json.dumps(log), flush=True)
+                told = {"spent": int(schedule.spent), "step": step, "seen": seen, "quality": quality}
+                print(json.dumps({**told, **report}), flush=True)
             if time.monotonic() - saved > 240 or schedule.share >= 1:
                 saved = time.monotonic()
                 trainer.store("tower", adam=adam.state_dict(), spent=schedule.spent)
@@ -326,7 +326,7 @@ def train_language(trainer: TinyTrainer, minutes: float, peak: float, *, joint: 
             if joint:
                 auxiliary = trainer.auxiliary(soft, states, target, trainer.number_embeddings.detach())
                 loss = loss + 0.25 * sum(AUXILIARY_WEIGHT[name] * value for name, value in auxiliary.items())
-            loss.backward()
+            torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_([p for _, p in parameters], 1.0)
             adam.step()
             adam.zero_grad(set_to_none=True)
