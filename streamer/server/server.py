@@ -7,6 +7,7 @@ import contextlib
 import logging
 import socket
 import threading
+import time
 from importlib import metadata
 from typing import TYPE_CHECKING, Self
 
@@ -72,6 +73,9 @@ class Server:
         self._serving: asyncio.Future[None]
         self._loop: asyncio.AbstractEventLoop | None = None
         """Set while `_serving` can be cancelled."""
+        self._ended = threading.Event()
+        """Waited for in place of the thread: a ``join`` that Ctrl-C interrupts takes the thread for ended
+        (https://github.com/python/cpython/issues/90882)."""
         self._thread = threading.Thread(target=self._run, name="server", daemon=True)
 
     @property
@@ -100,10 +104,9 @@ class Server:
         self._socket = _listen(self._host, self._port)
         self._port = int(self._socket.getsockname()[1])
         self._thread.start()
-        waited = 0.0
-        while not self._uvicorn.started and self._thread.is_alive() and waited < START_SECONDS:
-            self._thread.join(0.01)
-            waited += 0.01
+        deadline = time.monotonic() + START_SECONDS
+        while not (self._uvicorn.started or self._ended.wait(0.01) or time.monotonic() > deadline):
+            pass
         if not self._uvicorn.started:
             self.close()
             raise OptionError("server", self.address, "a server that starts; the log says why it does not")
@@ -111,20 +114,21 @@ class Server:
 
     def wait(self, timeout_seconds: float | None = None) -> bool:
         """Waits until the server has ended, or so long; says whether it has. Ctrl-C comes through."""
-        self._thread.join(timeout_seconds)
-        return not self._thread.is_alive()
+        return self._ended.wait(timeout_seconds)
 
     def close(self) -> None:
         """Tells viewers good-bye and ends within 3 s; calling it again does nothing."""
         self._uvicorn.should_exit = True
-        if self._thread.is_alive():
-            self._thread.join(1.5)
-        if self._thread.is_alive() and self._loop is not None:  # a viewer that does not read holds its connection open
-            with contextlib.suppress(RuntimeError):  # it ended meanwhile
-                self._loop.call_soon_threadsafe(self._serving.cancel)
-            self._thread.join(1.0)
-        if self._thread.is_alive():
-            log.warning("the server's thread is still busy")
+        if self._thread.ident is not None:
+            if (
+                not self._ended.wait(1.5) and self._loop is not None
+            ):  # a viewer does not read: its connection stays open
+                with contextlib.suppress(RuntimeError):  # it ended meanwhile
+                    self._loop.call_soon_threadsafe(self._serving.cancel)
+            if self._ended.wait(1.0):
+                self._thread.join(0.2)
+            else:
+                log.warning("the server's thread is still busy")
         if self._socket is not None:
             self._socket.close()
 
@@ -135,7 +139,10 @@ class Server:
         self.close()
 
     def _run(self) -> None:
-        asyncio.run(self._serve())
+        try:
+            asyncio.run(self._serve())
+        finally:
+            self._ended.set()
 
     async def _serve(self) -> None:
         assert self._socket is not None

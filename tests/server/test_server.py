@@ -6,7 +6,10 @@ import base64
 import contextlib
 import json
 import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -313,3 +316,36 @@ def test_it_ends_in_time_and_leaves_nothing(monitor: Monitor) -> None:
             until(client, lambda message: False)
     server.close()
     assert {thread for thread in threading.enumerate() if thread.name == "server"} <= before
+
+
+PROGRAM = """
+from streamer.models.scripted import ScriptedModel
+from streamer.monitor import Monitor
+from streamer.server import Server
+from tests.server.rig import Camera
+
+with Monitor(ScriptedModel()) as monitor, Server(monitor, port=0) as server:
+    monitor.add("gate", Camera)
+    print(server.url, flush=True)
+    try:
+        server.wait()
+    except KeyboardInterrupt:
+        print("good-bye", flush=True)
+"""
+
+
+def test_control_c_ends_a_waiting_program_cleanly() -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert program.stdout is not None
+        with Client(program.stdout.readline().strip()) as client:
+            next_of(client, p.Result)
+            started = time.monotonic()
+            program.send_signal(signal.SIGINT)
+            said, complained = program.communicate(timeout=10)
+        assert time.monotonic() - started < 3
+    finally:
+        program.kill()
+    assert (program.returncode, said, complained) == (0, "good-bye\n", "")

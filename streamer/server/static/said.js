@@ -27,7 +27,7 @@ export class Said {
       parts.push(el("p", { class: "said-answer" }, el("b", { text: `${question} ` }), words));
     }
     if (result.detections.length) parts.push(legend(result.detections));
-    else if (!parts.length) parts.push(el("p", { class: "said-none", text: "Nothing found in this frame." }));
+    else if (!parts.length && !Object.keys(result.notes).length) parts.push(el("p", { class: "said-none", text: "Nothing found in this frame." }));
     for (const [task, note] of Object.entries(result.notes)) {
       parts.push(el("p", { class: "odd", text: `Answer to ${task}: ${note}` }));
     }
