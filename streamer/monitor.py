@@ -176,6 +176,12 @@ class Monitor:
         if self._thread.is_alive():
             log.warning("model %s: still busy with its last batch", self.model.name)
 
+    @property
+    def busy(self) -> bool:
+        """Whether the model thread runs; after `close` only where a model call takes longer than `close` waits. A program
+        that ends then has to leave by ``os._exit``: torch aborts where it is cut off by the interpreter's end."""
+        return self._thread.is_alive()
+
     def __enter__(self) -> Self:
         return self
 

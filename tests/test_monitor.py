@@ -287,6 +287,20 @@ def test_close_ends_every_thread_in_time() -> None:
     assert set(threading.enumerate()) <= before
 
 
+def test_a_model_call_that_does_not_end_holds_up_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    monitor = Monitor(ScriptedModel(seconds=4))
+    listener = Listener(monitor)
+    monitor.add("a", lambda: Camera(), FAST)
+    eventually(lambda: monitor.status("a").counts.get("replaced", 0) > 0)
+    started = time.monotonic()
+    monitor.close()
+    assert time.monotonic() - started < 3
+    assert monitor.busy
+    assert "still busy with its last batch" in caplog.text
+    eventually(lambda: not monitor.busy)
+    assert listener.results() == []
+
+
 def test_a_subscriber_that_fails_harms_nobody(monitor: Monitor, caplog: pytest.LogCaptureFixture) -> None:
     def bad(event: Event) -> None:
         raise ValueError("subscriber")
