@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from streamer.errors import StreamerError
+from streamer.errors import ModelError, StreamerError
 from streamer.frames import Frame
+from streamer.gemma.budget import check_budget
 from streamer.gemma.parsing import parse_detections, parse_yes_no
 from streamer.models.base import Generation, Request, VisionModel
 from streamer.results import Detection, FrameResult, Timings, Usage
@@ -24,6 +25,9 @@ class Job:
     budget: int = 280
     earlier: tuple[Frame, ...] = ()
     """The sampled frames before it, oldest first; ``compare`` takes as many as it needs."""
+
+    def __post_init__(self) -> None:
+        check_budget(self.budget)
 
 
 class Analyzer:
@@ -43,9 +47,7 @@ class Analyzer:
         for (number, task), answer in zip(slots, answers, strict=True):
             per_job[number].append((task, answer))
         finished = time.monotonic()
-        return [
-            self._result(job, answered, started, finished) for job, answered in zip(jobs, per_job, strict=True)
-        ]
+        return [self._result(job, answered, started, finished) for job, answered in zip(jobs, per_job, strict=True)]
 
     def _generate(self, requests: list[Request]) -> list[Generation | StreamerError]:
         """All in one batch; where that fails, one by one, so that one bad request costs only its own answer."""
@@ -64,6 +66,7 @@ class Analyzer:
         finished: float,
     ) -> FrameResult:
         frame = job.frame
+        given = [answer for _, answer in answered if isinstance(answer, Generation)]
         result = FrameResult(
             stream=frame.stream,
             sequence=frame.sequence,
@@ -73,8 +76,8 @@ class Analyzer:
             pts=frame.pts,
             budget=job.budget,
             model=self._model.name,
-            usage=_usage([answer for _, answer in answered if isinstance(answer, Generation)], job),
-            timings=_timings(frame, [a for _, a in answered if isinstance(a, Generation)], started, finished),
+            usage=_usage(given),
+            timings=_timings(frame, given, started, finished),
         )
         for task, answer in answered:
             result = self._with_answer(result, task, answer)
@@ -82,12 +85,13 @@ class Analyzer:
 
     def _with_answer(self, result: FrameResult, task: Task, answer: Generation | StreamerError) -> FrameResult:
         if isinstance(answer, StreamerError):
-            return replace(result, error=f"{task.name}: {answer}")
+            before = f"{result.error}; " if result.error else ""
+            return replace(result, error=f"{before}{task.name}: {_reason(answer)}")
         notes = [f"cut off at {answer.output_tokens} tokens"] if answer.finish == "length" else []
         value: Any = answer.text.strip()
         match task.kind:
             case "caption":
-                result = replace(result, caption=value)
+                result = replace(result, caption=value if result.caption is None else result.caption)
             case "check":
                 value = {"answer": parse_yes_no(answer.text), "text": value}
             case "detect":
@@ -101,6 +105,13 @@ class Analyzer:
         return replace(result, answers={**result.answers, task.name: value})
 
 
+def _reason(error: StreamerError) -> str:
+    """Without the model's name, which every result has."""
+    if not isinstance(error, ModelError):
+        return str(error)
+    return f"{error.reason} ({error.remedy})" if error.remedy else error.reason
+
+
 def _request(job: Job, task: Task) -> Request:
     frames = (*job.earlier, job.frame)[-task.frames :]
     return Request(
@@ -111,7 +122,7 @@ def _request(job: Job, task: Task) -> Request:
     )
 
 
-def _usage(answers: list[Generation], job: Job) -> Usage:
+def _usage(answers: list[Generation]) -> Usage:
     return Usage(
         image_tokens=max((answer.image_tokens for answer in answers), default=0),
         prompt_tokens=sum(answer.prompt_tokens for answer in answers),
@@ -123,12 +134,13 @@ def _usage(answers: list[Generation], job: Job) -> Usage:
 
 
 def _timings(frame: Frame, answers: list[Generation], started: float, finished: float) -> Timings:
-    live = frame.captured_at is not None
+    waited_ms = None if frame.captured_at is None else (started - frame.captured_at) * 1000
+    total_ms = (finished - started) * 1000
     return Timings(
         decode_ms=frame.decode_ms,
-        queue_ms=max(0.0, (started - frame.captured_at) * 1000) if frame.captured_at is not None else 0.0,
+        queue_ms=max(0.0, waited_ms or 0.0),
         preprocess_ms=max((answer.preprocess_ms for answer in answers), default=0.0),
         model_ms=max((answer.model_ms for answer in answers), default=0.0),
-        total_ms=(finished - started) * 1000,
-        age_ms=(finished - frame.captured_at) * 1000 if live and frame.captured_at is not None else None,
+        total_ms=total_ms,
+        age_ms=None if waited_ms is None else waited_ms + total_ms,
     )

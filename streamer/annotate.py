@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from streamer.addresses import redact
 from streamer.analyzer import Analyzer, Job
 from streamer.buffers import BoundedQueue, Closed
-from streamer.errors import OptionError, StreamerError
-from streamer.models.base import BUDGETS
+from streamer.errors import OptionError, SourceError, StreamerError
+from streamer.gemma.budget import check_budget
 from streamer.outputs.jsonl import JournalWriter
 from streamer.results import FrameResult, Usage
 from streamer.sampling import Sampling
 from streamer.sources import open_source
+from streamer.sources.finding import is_address, is_pattern, local_path
 from streamer.tasks import Task
 
 if TYPE_CHECKING:
@@ -47,11 +51,10 @@ class AnnotateOptions:
     def __post_init__(self) -> None:
         if not self.tasks or len({task.name for task in self.tasks}) < len(self.tasks):
             raise OptionError("tasks", [task.name for task in self.tasks], "one or more, of different names")
-        if self.budget not in BUDGETS:
-            raise OptionError("budget", self.budget, "one of " + ", ".join(map(str, BUDGETS)))
+        check_budget(self.budget)
         if not 1 <= self.batch <= 256:
             raise OptionError("batch", self.batch, "a whole number from 1 to 256")
-        for name in self.formats:
+        for name in self.formats or ("",):
             if name not in FORMATS:
                 raise OptionError("format", name, " or ".join(FORMATS))
 
@@ -64,6 +67,8 @@ class Summary:
     frames: int = 0
     failed: int = 0
     """Frames with an error in their row."""
+    damaged: int = 0
+    """Packets or pictures of the source that could not be decoded and were passed over."""
     media_seconds: float = 0.0
     """Media time of the newest frame."""
     duration_seconds: float | None = None
@@ -79,8 +84,9 @@ class AnnotateJob:
     """One file or folder of pictures, answered frame by frame.
 
     Iterate over it once; ``summary`` fills as it goes. With ``output`` (a folder) it writes ``NAME.jsonl`` as it goes
-    and ``NAME.mp4`` at the end. Does not own the model. Raises `SourceError` where nothing can be read at all, and
-    `OutputError` where nothing can be written; a fault after the first frames ends in ``summary.fault``.
+    and ``NAME.annotated.mp4`` at the end; ``name`` is the source's own without its ending by default. Does not own the
+    model. Raises `SourceError` where nothing can be read at all and for cameras, which have no end, and `OutputError`
+    where nothing can be written; a fault after the first frames ends in ``summary.fault``.
     """
 
     def __init__(
@@ -90,6 +96,7 @@ class AnnotateJob:
         options: AnnotateOptions | None = None,
         *,
         output: Path | None = None,
+        name: str | None = None,
     ) -> None:
         self._address, self._model = address, model
         self._options = options or AnnotateOptions()
@@ -97,17 +104,19 @@ class AnnotateJob:
         self.on_progress: Callable[[str, float], None] = lambda stage, media_seconds: None
         """Hears the stage (``answers``, ``video``) and the media time reached in seconds."""
         self._analyzer = Analyzer(model, box_grid=self._options.box_grid)
-        source = self._open()
-        self.summary = Summary(source=source.info.address, duration_seconds=source.info.duration_seconds)
-        self._stem = Path(source.info.address).stem or "answers"
-        self._source = source
+        self._stem = name or output_names([address])[0]
+        self._source = self._open()
+        if self._source.live:
+            raise SourceError(address, "it is a camera or a live stream, which has no end", "use streamer watch")
+        info = self._source.info
+        self.summary = Summary(source=info.address, duration_seconds=info.duration_seconds)
 
-    def __iter__(self) -> Iterator[FrameResult]:
+    def __iter__(self) -> Generator[FrameResult]:
         started = time.monotonic()
         results: list[FrameResult] = []
         try:
-            with self._source:
-                for result in self._answered_and_kept():
+            with self._source, closing(self._answered_and_kept()) as answers:
+                for result in answers:
                     self._count(result, started)
                     if self._writes("mp4"):
                         results.append(result)
@@ -115,6 +124,7 @@ class AnnotateJob:
             if self._writes("mp4") and results:
                 self._write_video(results)
         finally:
+            self.summary.damaged = self._source.counters.corrupt
             self.summary.wall_seconds = time.monotonic() - started
 
     def _open(self) -> Source:
@@ -129,27 +139,28 @@ class AnnotateJob:
     def _writes(self, name: Format) -> bool:
         return self._output is not None and name in self._options.formats
 
-    def _answered_and_kept(self) -> Iterator[FrameResult]:
+    def _answered_and_kept(self) -> Generator[FrameResult]:
         """The results, each in the journal before anybody sees it."""
         if self._output is None or not self._writes("jsonl"):
             yield from self._answered()
             return
         path = self._output / f"{self._stem}.jsonl"
-        with JournalWriter(path, self._facts()) as journal:
+        with JournalWriter(path, self._facts()) as journal, closing(self._answered()) as answers:
             self.summary.files.append(path)
-            for result in self._answered():
+            for result in answers:
                 journal.add(result)
                 yield result
             journal.end(frames=self.summary.frames, failed=self.summary.failed, fault=self.summary.fault)
 
-    def _answered(self) -> Iterator[FrameResult]:
+    def _answered(self) -> Generator[FrameResult]:
         needed = max(task.frames for task in self._options.tasks) - 1
         earlier: deque[Frame] = deque(maxlen=needed)
         with _Prefetch(self._source, 2 * self._options.batch) as frames:
             while batch := self._next_batch(frames):
                 jobs = []
                 for frame in batch:
-                    jobs.append(Job(frame, self._options.tasks, self._options.budget, tuple(earlier)))
+                    tasks = tuple(task for task in self._options.tasks if task.frames <= len(earlier) + 1)
+                    jobs.append(Job(frame, tasks, self._options.budget, tuple(earlier)))
                     earlier.append(frame)
                 yield from self._analyzer.analyze(jobs)
 
@@ -190,11 +201,12 @@ class AnnotateJob:
         }
 
     def _write_video(self, results: list[FrameResult]) -> None:
-        from streamer.outputs.video import write_annotated
+        from streamer.outputs.video import even_size, write_annotated
 
         assert self._output is not None
         path = self._output / f"{self._stem}.annotated.mp4"
-        with open_source(self._address, hwaccel=self._options.hwaccel) as source:
+        window = Sampling.all().between(self._options.sampling.start, self._options.sampling.end)
+        with open_source(self._address, sampling=window, size_for=even_size, hwaccel=self._options.hwaccel) as source:
             write_annotated(
                 source,
                 results,
@@ -203,6 +215,25 @@ class AnnotateJob:
                 progress=lambda seconds: self.on_progress("video", seconds),
             )
         self.summary.files.append(path)
+
+
+def output_names(addresses: Sequence[str]) -> list[str]:
+    """What the files about each source are called: its name without its ending, and no name twice.
+
+    >>> output_names(["a/street.mp4", "b/street.mov", "b/street.mp4", "pictures/*.png"])
+    ['street', 'street (2)', 'street (3)', 'pictures']
+    """
+    names, seen = [], Counter[str]()
+    for address in addresses:
+        path = Path(redact(address).partition("?")[0]) if is_address(address) else local_path(address)
+        path = path.parent if is_pattern(address) else path
+        name = re.sub(r"[^\w .()+,@=-]+", "-", path.resolve().stem).strip("- .") or "answers"
+        seen[name] += 1
+        while seen[name] > 1 and f"{name} ({seen[name]})" in seen:
+            seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+        seen[names[-1]] = max(1, seen[names[-1]])
+    return names
 
 
 class _Prefetch:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import webbrowser
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
-import click
 import typer
 
 from streamer import terminal
 from streamer.errors import OptionError, StreamerError
+from streamer.gemma.budget import check_budget
 from streamer.models import DEFAULT_MODEL, load
 from streamer.models.base import BUDGETS
 from streamer.tasks import Task, parse_task
@@ -39,10 +40,23 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Dtype = Annotated[str, typer.Option(help="auto, bf16, fp32.")]
 Quantize = Annotated[str | None, typer.Option(help="int8 or int4.")]
 Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub model.")]
-Budget = Annotated[int, typer.Option(help="Image tokens a picture: 70, 140, 280, 560 or 1120.")]
+
+
+def _known(budget: int | list[int] | None) -> int | list[int] | None:
+    """Refuses a budget before a model is loaded for it."""
+    for value in budget if isinstance(budget, list) else [budget]:
+        if value is not None:
+            check_budget(value)
+    return budget
+
+
+Budget = Annotated[int, typer.Option(help="Image tokens a picture: 70, 140, 280, 560 or 1120.", callback=_known)]
 Detect = Annotated[str | None, typer.Option(help='What to find, such as "person, car"; "all" for everything.')]
 Prompt = Annotated[str | None, typer.Option(help="Your own words instead of the caption's.")]
-Tasks = Annotated[list[str] | None, typer.Option("--task", help="caption, read, compare, detect:…, ask:…, check:….")]
+Tasks = Annotated[
+    list[str] | None, typer.Option("--task", help="caption, read, compare, detect:…, ask:…, check:…; may be repeated.")
+]
+Only = Annotated[list[int] | None, typer.Option(help="Only this budget; may be repeated.", callback=_known)]
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on standard output, for programs.")]
 
 
@@ -58,6 +72,7 @@ def demo(
 
     settings = StreamSettings(tasks=(Task.caption(), Task.detect()), budget=140, fps=2.0)
     address = video or str(sample_video())
+    _check_there([address])
     with _loaded("tiny") as model:
         _serve([address], model, settings, port=port, browser=browser, loop=True)
 
@@ -91,6 +106,7 @@ def watch(
 
     settings = StreamSettings(tasks=_tasks(task, prompt, detect), budget=budget, fps=fps)
     live = LiveOptions(transport="udp" if udp else "tcp")
+    _check_there(sources)
     with _loaded(model, device=device, dtype=dtype, quantize=quantize, revision=revision) as loaded:
         _serve(
             sources, loaded, settings, host=host, port=port, token=token, loop=loop, browser=browser, hwaccel=hwaccel,
@@ -121,7 +137,7 @@ def annotate(
     json: Json = False,
 ) -> None:
     """Caption and detect on the frames of files: a journal of JSON lines and an annotated video for each."""
-    from streamer.annotate import AnnotateJob, AnnotateOptions
+    from streamer.annotate import AnnotateJob, AnnotateOptions, output_names
     from streamer.sampling import Sampling
     from streamer.sources import expand
 
@@ -137,14 +153,14 @@ def annotate(
     summaries: list[Summary] = []
     failures: list[str] = []
     with _loaded(model, device=device, dtype=dtype, quantize=quantize, revision=revision) as loaded:
-        for address in found:
+        for address, name in zip(found, output_names(found), strict=True):
             try:
-                job = AnnotateJob(address, loaded, options, output=output)
+                job = AnnotateJob(address, loaded, options, output=output, name=name)
                 _run_job(job, json=json)
                 summaries.append(job.summary)
             except StreamerError as error:
                 failures.append(str(error))
-                terminal.err.print(f"[red]failed:[/] {error}", markup=True)
+                terminal.failure("failed", error)
     _report(summaries, failures, json=json)
 
 
@@ -165,15 +181,20 @@ def ask(
     from streamer.outputs.jsonl import result_to_json
 
     images, question = (words, "") if detect is not None else (words[:-1], words[-1])
-    if not images:
-        raise OptionError(
-            "ask", " ".join(words), 'one picture or more and a question: streamer ask a.jpg "How many cars?"'
-        )
+    if not images or Path(question).is_file():
+        expected = 'one picture or more, then a question: streamer ask a.jpg "How many cars?"'
+        raise OptionError("ask", " ".join(words), expected)
     task = Task.detect(detect) if detect is not None else Task.ask(question)
+    _check_there(images)
     with _loaded(model, device=device, dtype=dtype, quantize=quantize, revision=revision) as loaded:
         result = answer(images, loaded, task, budget=budget)
     if json:
         terminal.print_json(result_to_json(result))
+        return
+    for note in result.notes.values():
+        terminal.notice(note)
+    if detect is not None:
+        terminal.print_table(terminal.detection_table(result))
     else:
         terminal.out.print(result.answers[task.name], markup=False)
 
@@ -184,7 +205,9 @@ def budgets(
     model: Model = DEFAULT_MODEL,
     detect: Detect = None,
     prompt: Prompt = None,
-    budget: Annotated[list[int] | None, typer.Option(help="Only these budgets.")] = None,
+    budget: Annotated[
+        list[int] | None, typer.Option(help="Only this budget; may be repeated.", callback=_known)
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The figure, PNG.")] = Path("budgets.png"),
     device: Device = "auto",
     dtype: Dtype = "auto",
@@ -200,6 +223,7 @@ def budgets(
     from streamer.outputs.jsonl import result_to_json
 
     task = Task.caption(prompt) if prompt else Task.detect(detect or "all")
+    _check_there([image])
     with _loaded(model, device=device, dtype=dtype, quantize=quantize, revision=revision) as loaded:
         picture, rows = compare_budgets(image, loaded, task, tuple(budget or BUDGETS), progress=_trying(json))
     with replacing(output) as temporary:
@@ -210,7 +234,7 @@ def budgets(
             terminal.print_json({**values, "result": result_to_json(row.result)})
         terminal.print_json({"figure": str(output)})
     else:
-        terminal.out.print(terminal.budget_table(rows))
+        terminal.print_table(terminal.budget_table(rows))
         terminal.out.print(f"figure: {output}", markup=False)
 
 
@@ -240,25 +264,39 @@ def main() -> None:
     """The console script. Exit codes: 0 all well, 1 something failed, 2 unusable words, 130 ended by Ctrl-C."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        sys.exit(app(standalone_mode=False) or 0)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except OptionError as error:
-        terminal.err.print("[red]error:[/]", str(error), markup=True)
-        sys.exit(2)
+        app(prog_name="streamer")
     except StreamerError as error:
-        terminal.err.print("[red]error:[/]", str(error), markup=True)
-        sys.exit(1)
+        terminal.failure("error", error)
+        code = 2 if isinstance(error, OptionError) else 1
     except BrokenPipeError:  # the reader of our output went away, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except (KeyboardInterrupt, click.Abort):
-        sys.exit(130)
+        code = 1
+    except KeyboardInterrupt:
+        code = 130
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0
+    _leave(code)
+
+
+def _leave(code: int) -> None:
+    if any(thread.name == "model" for thread in threading.enumerate()):
+        # A thread that is still inside torch when the interpreter goes would abort the process.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
+
+
+def _check_there(addresses: Iterable[str]) -> None:
+    """Raises `SourceError` for names that mean nothing, before a model is loaded for them."""
+    from streamer.sources import open_source
+
+    for address in addresses:
+        open_source(address).close()
 
 
 def _tasks(texts: list[str] | None, prompt: str | None, detect: str | None) -> tuple[Task, ...]:
@@ -324,15 +362,26 @@ def _serve(addresses: list[str], model: VisionModel, settings: Any, *, browser: 
 def _run_job(job: AnnotateJob, *, json: bool) -> None:
     from streamer.outputs.jsonl import result_to_json
 
-    with terminal.file_progress(Path(job.summary.source).name, job.summary.duration_seconds) as progress:
-        job.on_progress = lambda stage, seconds: progress.advance(stage, seconds, job.summary)
-        for result in job:
-            if json:
-                terminal.print_json({"type": "frame", **result_to_json(result)})
-            else:
-                terminal.out.print(terminal.result_line(result))
-    if job.summary.fault:
-        terminal.err.print(f"[red]ended early:[/] {job.summary.fault}")
+    summary = job.summary
+    try:
+        with (
+            terminal.file_progress(Path(summary.source).name, summary.duration_seconds) as progress,
+            closing(iter(job)) as results,
+        ):
+            job.on_progress = lambda stage, seconds: progress.advance(stage, seconds, summary)
+            for result in results:
+                if json:
+                    terminal.print_json({"type": "frame", **result_to_json(result)})
+                else:
+                    terminal.out.print(terminal.result_line(result))
+    except KeyboardInterrupt:
+        kept = "; they are in " + ", ".join(map(str, summary.files)) if summary.files else ""
+        terminal.notice(f"stopped after {summary.frames} frames of {summary.source}{kept}")
+        raise
+    if summary.fault:
+        terminal.failure("ended early", summary.fault)
+    if summary.damaged:
+        terminal.notice(f"{summary.source}: {summary.damaged} damaged parts were passed over")
 
 
 def _report(summaries: list[Summary], failures: list[str], *, json: bool) -> None:
@@ -342,7 +391,7 @@ def _report(summaries: list[Summary], failures: list[str], *, json: bool) -> Non
         for failure in failures:
             terminal.print_json({"type": "failure", "error": failure})
     elif summaries:
-        terminal.out.print(terminal.summary_table(summaries))
+        terminal.print_table(terminal.summary_table(summaries))
         for path in (path for summary in summaries for path in summary.files):
             terminal.out.print(f"wrote {path}", markup=False)
     if failures or any(summary.failed or summary.fault for summary in summaries):

@@ -77,6 +77,7 @@ class FrameResult:
     index: int | None = None
     pts: int | None = None
     caption: str | None = None
+    """The first caption task's answer."""
     detections: tuple[Detection, ...] = ()
     answers: Mapping[str, Any] = field(default_factory=dict)
     """Task name -> text, or for ``check`` ``{"answer": bool | None, "text": str}``."""

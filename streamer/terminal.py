@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -37,6 +40,19 @@ def print_json(value: Any) -> None:
 
 def notice(text: str) -> None:
     err.print(f"[yellow]note:[/] {escape(text)}")
+
+
+def failure(what: str, reason: object) -> None:
+    err.print(f"[red]{what}:[/] {escape(str(reason))}")
+
+
+def print_table(table: Table) -> None:
+    """Long cells are folded on a terminal; elsewhere the table is as wide as it has to be, a row a line."""
+    if out.is_terminal:
+        out.print(table)
+        return
+    width = Measurement.get(out, out.options.update(max_width=10_000), table).maximum
+    out.print(table, width=width, crop=False)
 
 
 @contextmanager
@@ -112,22 +128,43 @@ def result_line(result: FrameResult) -> str:
     parts = [f"[red]{escape(result.error)}[/]"] if result.error else []
     for name, answer in result.answers.items():
         if name == "detect":
-            labels = ", ".join(detection.label for detection in result.detections) or "nothing"
-            parts.append(f"[cyan]{escape(labels)}[/]")
-        else:
-            parts.append(escape(str(answer["text"] if isinstance(answer, dict) else answer)))
+            parts.append(f"[cyan]{escape(_labels(result))}[/]")
+        elif not name.startswith("detect-"):  # all lists' boxes are in `detections`
+            parts.append(escape(" ".join(str(answer["text"] if isinstance(answer, dict) else answer).split())))
     parts += [f"[yellow]({escape(name)}: {escape(text)})[/]" for name, text in result.notes.items()]
     return f"[dim]{result.time_seconds:8.2f} s[/]  " + "  ·  ".join(parts)
 
 
+def _labels(result: FrameResult) -> str:
+    """``2 car, person``, in the order in which they were first named."""
+    counts = Counter(detection.label for detection in result.detections)
+    return ", ".join(f"{count} {label}" if count > 1 else label for label, count in counts.items()) or "nothing"
+
+
+def detection_table(result: FrameResult) -> Table:
+    """What was found and where, in pixels of the upright picture."""
+    table = _table("label", "x1", "y1", "x2", "y2")
+    for detection in result.detections:
+        corners = detection.box.to_pixels(*result.source_size)
+        table.add_row(escape(detection.label), *map(str, corners))
+    return table
+
+
+def _table(text: str, *numbers: str) -> Table:
+    """A column of text that is folded where it is long, and columns of numbers."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column(text, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
 def summary_table(summaries: Sequence[Summary]) -> Table:
-    table = Table("file", "frames", "failed", "seconds", "frames/s", "tokens in/out", "forwards", box=None)
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = _table("file", "frames", "failed", "seconds", "frames/s", "tokens in/out", "passes")
     for summary in summaries:
         usage, seconds = summary.usage, max(1e-6, summary.wall_seconds)
         table.add_row(
-            escape(summary.source),
+            escape(Path(summary.source).name or summary.source),
             str(summary.frames),
             f"[red]{summary.failed}[/]" if summary.failed else "0",
             f"{summary.wall_seconds:.1f}",
@@ -139,19 +176,20 @@ def summary_table(summaries: Sequence[Summary]) -> Table:
 
 
 def budget_table(rows: Sequence[BudgetRow]) -> Table:
-    table = Table("budget", "size", "image tokens", "seconds", "boxes", "answer", box=None)
-    for column in table.columns[:5]:
-        column.justify = "right"
+    table = Table(box=None, pad_edge=False)
+    for name in ("budget", "size", "image tokens", "seconds", "boxes"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("answer", overflow="fold")
     for row in rows:
         found = row.result.detections
-        said = ", ".join(detection.label for detection in found) or next(iter(row.result.answers.values()), "")
+        said = row.result.caption if row.result.caption is not None else _labels(row.result)
         table.add_row(
             str(row.budget),
             f"{row.size[0]}x{row.size[1]}",
             str(row.result.usage.image_tokens),
             f"{row.seconds:.2f}",
             str(len(found)),
-            escape(str(said)),
+            escape(said),
         )
     return table
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
 import colorsys
 import functools
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 Colour = tuple[int, int, int]
 
 _BAND = 0.62
-"""How much of the picture the caption's dark band covers, 0 to 1."""
+"""How dark the band behind a caption is: 0 leaves the picture, 1 is black."""
+_BAND_HEIGHT = 0.4
+"""Part of the picture's height that a caption may take; a longer one ends in an ellipsis."""
 
 
 def colour_of(label: str) -> Colour:
@@ -48,17 +51,17 @@ def draw_caption(image: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
     """A copy of the picture with the caption on a dark band along its lower edge."""
     drawn = image.copy()
     height, width = drawn.shape[:2]
-    text = _caption_mask(caption, width, max(13, round(height / 26)))
+    text = _caption_mask(caption, width, max(13, round(min(height, width) / 26)), round(height * _BAND_HEIGHT))
     band = drawn[max(0, height - text.shape[0]) :]
-    mask = text[-band.shape[0] :, :, None] / np.float32(255)
+    mask = text[: band.shape[0], :, None] / np.float32(255)
     band[:] = (band * np.float32(1 - _BAND) * (1 - mask) + 255 * mask).astype(np.uint8)
     return drawn
 
 
 def draw_label(image: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
-    """A copy of the picture with a line of text above it."""
+    """A copy of the picture with a line or two of text above it."""
     height, width = image.shape[:2]
-    mask = _caption_mask(text, width, max(13, round(height / 20)))
+    mask = _caption_mask(text, width, max(13, round(height / 20)), height)
     head = np.repeat(mask[:, :, None], 3, axis=2)
     return np.concatenate([head, image])
 
@@ -99,11 +102,14 @@ def _tag(text: str, colour: Colour, size: int) -> NDArray[np.uint8]:
 
 
 @functools.lru_cache(maxsize=64)
-def _caption_mask(text: str, width: int, size: int) -> NDArray[np.uint8]:
-    """``(h, width)`` of the text in white on black, broken into lines that fit."""
+def _caption_mask(text: str, width: int, size: int, highest: int) -> NDArray[np.uint8]:
+    """``(h, width)`` of the text in white on black, broken into lines that fit, as many as ``highest`` has room for."""
     font = _font(size)
     pad = size // 2
-    lines = _wrapped(text, lambda line: font.getlength(line) <= width - 2 * pad) or [""]
+    lines = wrapped(text, lambda line: font.getlength(line) <= width - 2 * pad) or [""]
+    most = max(1, int((highest - pad) / (size * 1.3)))
+    if len(lines) > most:
+        lines = [*lines[: most - 1], lines[most - 1] + " …"]
     image = Image.new("L", (width, round(len(lines) * size * 1.3) + pad))
     pen = ImageDraw.Draw(image)
     for number, line in enumerate(lines):
@@ -111,12 +117,22 @@ def _caption_mask(text: str, width: int, size: int) -> NDArray[np.uint8]:
     return np.asarray(image)
 
 
-def _wrapped(text: str, fits: Any) -> list[str]:
-    """Lines of whole words; a word that is too long for a line has one to itself."""
+def wrapped(text: str, fits: Callable[[str], bool]) -> list[str]:
+    """Lines that ``fits`` accepts: of whole words, and of parts of those words that are too long for a line."""
     lines: list[str] = []
     for word in text.split():
         if lines and fits(f"{lines[-1]} {word}"):
             lines[-1] += f" {word}"
         else:
-            lines.append(word)
+            lines += _pieces(word, fits)
     return lines
+
+
+def _pieces(word: str, fits: Callable[[str], bool]) -> Iterator[str]:
+    """Longest beginnings that fit, one character at least."""
+    while not fits(word) and len(word) > 1:
+        length = bisect.bisect_left(range(1, len(word)), True, key=lambda count: not fits(word[:count]))
+        length = max(1, length)
+        yield word[:length]
+        word = word[length:]
+    yield word

@@ -20,11 +20,13 @@ from streamer.results import FrameResult
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from streamer.sources.base import Picture, Source
+    from streamer.sources.base import Source
 
 TIME_BASE = Fraction(1, 90_000)
 LARGEST_SIDE = 1280
 """Pixels; larger sources are scaled down."""
+_BT709 = 1
+"""Its number in H.264, for matrix, primaries and transfer: what players take for granted in HD."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,12 @@ def write_annotated(
     note: str | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> int:
-    """Draws ``results`` on the pictures of ``source`` and writes them with their own timing; how many were written.
+    """Draws ``results`` on the frames of ``source`` and writes them with their own timing; how many were written.
 
-    ``note`` goes into the file's comment and, in front of the first answer's place, on the picture; ``progress`` hears
-    the media time in seconds. Written under a temporary name first. A source that breaks off ends the video there.
-    Raises `OutputError` where nothing can be written.
+    ``source`` gives every picture wanted in the video, at `even_size`; the first one begins the video. ``note`` goes
+    into the file's comment and, until the first answer, on the picture; ``progress`` hears the media time in seconds.
+    Written under a temporary name first. A source that breaks off ends the video there. Raises `OutputError` where
+    nothing can be written.
     """
     overlays = _Overlays.of(results)
     with replacing(path) as temporary:
@@ -74,16 +77,15 @@ def _drawn(
 ) -> Iterator[tuple[float, NDArray[np.uint8]]]:
     """``(seconds, picture)`` in order; ends where the source breaks off, as the job's own rows already tell."""
     try:
-        for picture in source.pictures():
+        for frame in source.frames():
             if progress:
-                progress(picture.time_seconds)
-            yield picture.time_seconds, _draw(picture, overlays.at(picture.time_seconds), note)
+                progress(frame.time_seconds)
+            yield frame.time_seconds, _draw(frame.image, overlays.at(frame.time_seconds), note)
     except SourceError:
         return
 
 
-def _draw(picture: Picture, result: FrameResult | None, note: str | None) -> NDArray[np.uint8]:
-    image = picture.scaled(even_size(picture.source_size))
+def _draw(image: NDArray[np.uint8], result: FrameResult | None, note: str | None) -> NDArray[np.uint8]:
     caption = note or ""
     if result is not None:
         image = draw_detections(image, result.detections)
@@ -110,13 +112,15 @@ def even_size(size: tuple[int, int]) -> tuple[int, int]:
 
 def _encode(container: Any, pictures: Iterator[tuple[float, NDArray[np.uint8]]], rate: float | None) -> int:
     stream: Any = None
-    written, last = 0, -1
+    written, first, last = 0, 0.0, -1
+    usual = Fraction(rate).limit_denominator(1001) if rate and 0.01 <= rate <= 240 else Fraction(25)
     for seconds, image in pictures:
         if stream is None:
-            stream = _add_stream(container, image, rate)
+            stream, first = _add_stream(container, image, usual), seconds
         frame = av.VideoFrame.from_ndarray(_fitted(image, stream), format="rgb24")
-        last = max(last + 1, round(seconds / TIME_BASE))  # a clock that jumps back must not break the file
-        frame.pts, frame.time_base = last, TIME_BASE
+        frame = frame.reformat(format="yuv420p", dst_colorspace=av.video.reformatter.Colorspace.ITU709)
+        last = max(last + 1, round((seconds - first) / TIME_BASE))  # a clock that jumps back must not break the file
+        frame.pts, frame.time_base, frame.duration = last, TIME_BASE, round(1 / usual / TIME_BASE)
         container.mux(stream.encode(frame))
         written += 1
     if stream is None:
@@ -125,20 +129,25 @@ def _encode(container: Any, pictures: Iterator[tuple[float, NDArray[np.uint8]]],
     return written
 
 
-def _add_stream(container: Any, image: NDArray[np.uint8], rate: float | None) -> Any:
-    usual = Fraction(rate).limit_denominator(1001) if rate and 1 <= rate <= 240 else Fraction(25)
-    stream = container.add_stream("libx264", rate=usual, options={"crf": "21", "preset": "veryfast"})
-    stream.height, stream.width = image.shape[:2]
-    stream.pix_fmt = "yuv420p"
-    stream.time_base = stream.codec_context.time_base = TIME_BASE
+def _add_stream(container: Any, image: NDArray[np.uint8], rate: Fraction) -> Any:
+    stream = container.add_stream("libx264", rate=rate, options={"crf": "21", "preset": "veryfast"})
+    context = stream.codec_context
+    context.height, context.width = image.shape[:2]
+    context.pix_fmt = "yuv420p"
+    context.colorspace = context.color_primaries = context.color_trc = _BT709
+    stream.time_base = context.time_base = TIME_BASE
     return stream
 
 
 def _fitted(image: NDArray[np.uint8], stream: Any) -> NDArray[np.uint8]:
-    """The picture on a canvas of the video's size, where the source changed its own on the way."""
+    """The picture on a canvas of the video's size, where the source changed its own on the way; its aspect is kept."""
     if image.shape[:2] == (stream.height, stream.width):
         return image
     import cv2
 
-    size = (stream.width, stream.height)
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    scale = min(stream.height / image.shape[0], stream.width / image.shape[1])
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    top, left = (stream.height - height) // 2, (stream.width - width) // 2
+    canvas = np.zeros((stream.height, stream.width, 3), np.uint8)
+    canvas[top : top + height, left : left + width] = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return canvas
