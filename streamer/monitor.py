@@ -178,8 +178,10 @@ class Monitor:
 
     @property
     def busy(self) -> bool:
-        """Whether the model thread runs; after `close` only where a model call takes longer than `close` waits. A program
-        that ends then has to leave by ``os._exit``: torch aborts where it is cut off by the interpreter's end."""
+        """Whether the model thread runs; after `close` only where a model call takes longer than `close` waits.
+
+        A program that ends then has to leave by ``os._exit``: torch aborts where the interpreter's end cuts it off.
+        """
         return self._thread.is_alive()
 
     def __enter__(self) -> Self:
