@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
@@ -18,6 +18,7 @@ from streamer.analyzer import Analyzer, Job
 from streamer.buffers import BoundedQueue, Closed
 from streamer.errors import OptionError, SourceError, StreamerError
 from streamer.gemma.budget import check_budget
+from streamer.outputs.atomic import check_folder
 from streamer.outputs.jsonl import JournalWriter
 from streamer.results import FrameResult, Usage
 from streamer.sampling import Sampling
@@ -115,6 +116,8 @@ class AnnotateJob:
         started = time.monotonic()
         results: list[FrameResult] = []
         try:
+            if self._output is not None:
+                check_folder(self._output)  # now, not when hours of answers are there
             with self._source, closing(self._answered_and_kept()) as answers:
                 for result in answers:
                     self._count(result, started)
@@ -223,17 +226,24 @@ def output_names(addresses: Sequence[str]) -> list[str]:
     >>> output_names(["a/street.mp4", "b/street.mov", "b/street.mp4", "pictures/*.png"])
     ['street', 'street (2)', 'street (3)', 'pictures']
     """
-    names, seen = [], Counter[str]()
+    names: list[str] = []
     for address in addresses:
-        path = Path(redact(address).partition("?")[0]) if is_address(address) else local_path(address)
-        path = path.parent if is_pattern(address) else path
-        name = re.sub(r"[^\w .()+,@=-]+", "-", path.resolve().stem).strip("- .") or "answers"
-        seen[name] += 1
-        while seen[name] > 1 and f"{name} ({seen[name]})" in seen:
-            seen[name] += 1
-        names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
-        seen[names[-1]] = max(1, seen[names[-1]])
+        wanted = _output_name(address)
+        name, number = wanted, 2
+        while name.casefold() in map(str.casefold, names):
+            name, number = f"{wanted} ({number})", number + 1
+        names.append(name)
     return names
+
+
+def _output_name(address: str) -> str:
+    if is_address(address):
+        name = Path(redact(address).partition("?")[0]).stem
+    else:
+        path = local_path(address).resolve()
+        path = path.parent if is_pattern(address) else path
+        name = path.name if path.is_dir() or is_pattern(address) else path.stem
+    return re.sub(r"[^\w .()+,@=-]+", "-", name).strip("- .") or "answers"
 
 
 class _Prefetch:

@@ -93,11 +93,10 @@ def _font(size: int) -> Any:
 @functools.lru_cache(maxsize=512)
 def _tag(text: str, colour: Colour, size: int) -> NDArray[np.uint8]:
     """``(h, w, 3)`` of the text in black or white on its colour, whichever reads better."""
-    left, top, right, bottom = _font(size).getbbox(text)
-    pad = max(2, size // 4)
-    image = Image.new("RGB", (int(right - left) + 2 * pad, int(bottom - top) + 2 * pad), colour)
+    font, pad = _font(size), max(2, size // 4)
+    image = Image.new("RGB", (int(font.getlength(text)) + 2 * pad, sum(font.getmetrics()) + pad), colour)
     bright = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 140
-    ImageDraw.Draw(image).text((pad - left, pad - top), text, font=_font(size), fill="black" if bright else "white")
+    ImageDraw.Draw(image).text((pad, pad // 2), text, font=font, fill="black" if bright else "white")
     return np.asarray(image)
 
 

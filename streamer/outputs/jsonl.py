@@ -65,10 +65,14 @@ class JournalWriter:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("w", encoding="utf-8")
+            self._file = path.open("wb", buffering=0)
         except OSError as error:
             raise self._refused(error) from error
-        self._write({"type": "job", "version": VERSION, **job})
+        try:
+            self._write({"type": "job", "version": VERSION, **job})
+        except OutputError:
+            self.close()
+            raise
 
     def add(self, result: FrameResult) -> None:
         self._write({"type": "frame", **result_to_json(result)})
@@ -81,9 +85,10 @@ class JournalWriter:
         self._file.close()
 
     def _write(self, row: Mapping[str, Any]) -> None:
+        left = memoryview(json.dumps(row, ensure_ascii=False).encode() + b"\n")
         try:
-            self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            self._file.flush()
+            while left:
+                left = left[self._file.write(left) :]
         except OSError as error:
             raise self._refused(error) from error
 
@@ -102,16 +107,16 @@ class JournalWriter:
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a journal; a last line that was cut off is left out. Raises `OutputError` where it is no journal."""
     try:
-        with path.open(encoding="utf-8") as lines:
+        with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
-                if not line.endswith("\n"):
+                if not line.endswith(b"\n"):
                     return
                 yield _row(path, number, line)
     except OSError as error:
         raise OutputError(path, f"it cannot be read: {error.strerror or error}", "check the name") from error
 
 
-def _row(path: Path, number: int, line: str) -> dict[str, Any]:
+def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except ValueError as error:
