@@ -32,12 +32,18 @@ class Finding:
 def examine() -> Iterator[Finding]:
     """Looks at one thing after another; the slow ones (torch) in the middle. Never raises for what it finds."""
     yield Finding("python", "ok", f"{platform.python_version()} on {platform.platform()}")
-    yield from _packages()
-    yield from _torch()
-    yield from _decoding()
-    yield from _cameras()
-    yield from _model_cache()
-    yield _tiny()
+    for subject, look in (
+        ("packages", _packages),
+        ("device", _torch),
+        ("codecs", _decoding),
+        ("webcams", _cameras),
+        ("model cache", _model_cache),
+        ("tiny", _tiny),
+    ):
+        try:
+            yield from look()
+        except (ImportError, OSError, RuntimeError, ValueError) as error:  # what is broken is a finding too
+            yield Finding(subject, "missing", f"{type(error).__name__}: {error}", "reinstall streamer")
 
 
 def _packages() -> Iterator[Finding]:
@@ -49,11 +55,8 @@ def _packages() -> Iterator[Finding]:
 
 
 def _torch() -> Iterator[Finding]:
-    try:
-        import torch
-    except (ImportError, OSError) as error:
-        yield Finding("device", "missing", f"torch does not load: {error}", "reinstall torch for this machine")
-        return
+    import torch
+
     if torch.cuda.is_available():
         for number in range(torch.cuda.device_count()):
             memory = torch.cuda.get_device_properties(number).total_memory / 2**30
@@ -114,12 +117,12 @@ def _model_cache() -> Iterator[Finding]:
         yield Finding("model cache", "note", "no Gemma 4 downloaded yet", "the first use of --model downloads it")
 
 
-def _tiny() -> Finding:
+def _tiny() -> Iterator[Finding]:
     from streamer.errors import StreamerError
     from streamer.models import load
 
     try:
         with load("tiny") as model:
-            return Finding("tiny", "ok", f"loads; {model.caveat}")
+            yield Finding("tiny", "ok", f"loads; {model.caveat}")
     except StreamerError as error:
-        return Finding("tiny", "missing", str(error), "reinstall streamer")
+        yield Finding("tiny", "missing", str(error), "reinstall streamer")

@@ -16,6 +16,7 @@ from streamer.streams import Opener, StreamSettings
 
 if TYPE_CHECKING:
     from streamer.models.base import VisionModel
+    from streamer.sources import Source
 
 
 def sample_video(name: str = "street.mp4") -> Path:
@@ -34,11 +35,11 @@ def opener(address: str, *, loop: bool = False, hwaccel: str | None = None, live
     Raises `SourceError` at once for a file that does not exist.
     """
 
-    def open_it() -> object:
+    def open_it() -> Source:
         return open_source(address, realtime=True, loop=loop, hwaccel=hwaccel, live=live)
 
-    open_it()
-    return open_it  # type: ignore[return-value]
+    open_it().close()
+    return open_it
 
 
 @contextmanager

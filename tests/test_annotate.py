@@ -317,7 +317,7 @@ def test_a_folder_that_cannot_be_written_is_said(clip: Path, tmp_path: Path) -> 
     for folder in (tmp_path / "taken", tmp_path / "taken" / "deeper", Path("/proc/streamer")):
         for formats in (("jsonl",), ("mp4",)):
             with pytest.raises(OutputError, match=rf"{folder}.*cannot be written.*choose a folder"):
-                list(annotate(str(clip), model, output=folder, formats=formats))  # type: ignore[arg-type]
+                list(annotate(str(clip), model, output=folder, formats=formats))
     assert asked == []
 
 
