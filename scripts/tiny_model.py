@@ -198,6 +198,7 @@ def save(model: Gemma4ForConditionalGeneration, tokenizer: PreTrainedTokenizerFa
     """The hub's layout: config, bf16 weights, tokenizer, chat template, processor and generation configs."""
     folder.mkdir(parents=True, exist_ok=True)
     model.to(torch.bfloat16).save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)
     tokenizer.save_pretrained(folder)
     GenerationConfig(
         bos_token_id=SPECIAL.index("<bos>"),
@@ -209,21 +210,37 @@ def save(model: Gemma4ForConditionalGeneration, tokenizer: PreTrainedTokenizerFa
         top_k=64,
     ).save_pretrained(folder)
     (folder / "chat_template.jinja").write_text(TEMPLATE)
-    image: dict[str, Any] = {
-        "image_processor_type": "Gemma4ImageProcessor",
+    for name, values in processor_files().items():
+        (folder / name).write_text(json.dumps(values, indent=2) + "\n")
+
+
+def processor_files() -> dict[str, dict[str, Any]]:
+    """What Gemma 4's processors are told, by file. (There is no audio tower; the processor wants the entry.)"""
+    pictures = {
         "do_convert_rgb": True,
         "do_normalize": False,
         "do_rescale": True,
         "do_resize": True,
         "image_mean": [0.0, 0.0, 0.0],
         "image_std": [1.0, 1.0, 1.0],
-        "image_seq_length": 280,
-        "max_soft_tokens": 280,
         "patch_size": 16,
         "pooling_kernel_size": 3,
         "resample": 3,
         "rescale_factor": 1 / 255,
     }
-    processor = {"processor_class": "Gemma4Processor", "image_seq_length": 280, "image_processor": image}
-    (folder / "processor_config.json").write_text(json.dumps(processor, indent=2) + "\n")
-    (folder / "preprocessor_config.json").write_text(json.dumps(image, indent=2) + "\n")
+    image = {
+        "image_processor_type": "Gemma4ImageProcessor",
+        "max_soft_tokens": 280,
+        "image_seq_length": 280,
+        **pictures,
+    }
+    video = {"video_processor_type": "Gemma4VideoProcessor", "max_soft_tokens": 70, "num_frames": 32, **pictures}
+    audio = {"feature_extractor_type": "Gemma4AudioFeatureExtractor", "feature_size": 128, "sampling_rate": 16000}
+    processor = {
+        "processor_class": "Gemma4Processor",
+        "image_seq_length": 280,
+        "image_processor": image,
+        "video_processor": video,
+        "feature_extractor": audio,
+    }
+    return {"processor_config.json": processor, "preprocessor_config.json": image}

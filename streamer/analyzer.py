@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from streamer.errors import ModelError, StreamerError
+from streamer.errors import ModelError, ModelInterrupted, StreamerError
 from streamer.frames import Frame
 from streamer.gemma.budget import check_budget
 from streamer.gemma.parsing import parse_detections, parse_yes_no
@@ -54,8 +54,8 @@ class Analyzer:
         try:
             return list(self._model.generate(requests)) if requests else []
         except StreamerError as error:
-            if len(requests) == 1:
-                return [error]
+            if len(requests) == 1 or isinstance(error, ModelInterrupted):
+                return [error] * len(requests)
         return [answer for request in requests for answer in self._generate([request])]
 
     def _result(

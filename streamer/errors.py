@@ -6,7 +6,8 @@
     ├── OptionError          a value given by the user cannot be used
     ├── SourceError          a file, stream, camera or picture cannot be read
     ├── ModelError           a model cannot be loaded or does not answer
-    │   └── ModelMemoryError   ... because memory does not suffice
+    │   ├── ModelMemoryError   ... because memory does not suffice
+    │   └── ModelInterrupted   ... because somebody called it off
     ├── OutputError          a result cannot be written
     └── MissingExtraError    an optional package is not installed
 
@@ -66,6 +67,13 @@ class ModelError(StreamerError):
 
 class ModelMemoryError(ModelError):
     """The model does not fit; the reason says how much is needed and how much there is."""
+
+
+class ModelInterrupted(ModelError):
+    """The answers were called off by `VisionModel.interrupt`."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(model, "it was interrupted")
 
 
 class OutputError(StreamerError):

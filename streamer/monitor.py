@@ -160,8 +160,8 @@ class Monitor:
     # -- the end
 
     def close(self) -> None:
-        """Ends all threads within 3 s; calling it again does nothing. A model call that takes longer is left to end by
-        itself; its results reach nobody."""
+        """Ends all threads within 3 s; calling it again does nothing. A running model call is interrupted; its
+        results reach nobody."""
         with self._lock:
             self._closing, self._subscribers = True, ()
             streams, self._streams = tuple(self._streams.values()), {}
@@ -172,7 +172,10 @@ class Monitor:
         for stream in streams:
             if not stream.join(max(0.0, deadline - time.monotonic())):
                 log.warning("stream %s: its thread is still busy", stream.name)
-        self._thread.join(max(0.05, deadline - time.monotonic()))
+        self.model.interrupt()
+        while self._thread.is_alive() and time.monotonic() < deadline:
+            self._thread.join(0.05)
+            self.model.interrupt()  # again: the first may have come just before a call began
         if self._thread.is_alive():
             log.warning("model %s: still busy with its last batch", self.model.name)
 

@@ -287,8 +287,25 @@ def test_close_ends_every_thread_in_time() -> None:
     assert set(threading.enumerate()) <= before
 
 
+def test_the_end_interrupts_a_long_model_call() -> None:
+    monitor = Monitor(ScriptedModel(seconds=60))
+    monitor.add("a", lambda: Camera(), FAST)
+    eventually(lambda: monitor.status("a").counts.get("replaced", 0) > 0)
+    started = time.monotonic()
+    monitor.close()
+    assert time.monotonic() - started < 2
+    assert not monitor.busy
+
+
+class Stubborn(ScriptedModel):
+    """Hangs in a call that cannot be interrupted, as a driver may."""
+
+    def interrupt(self) -> None:
+        pass
+
+
 def test_a_model_call_that_does_not_end_holds_up_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    monitor = Monitor(ScriptedModel(seconds=4))
+    monitor = Monitor(Stubborn(seconds=4))
     listener = Listener(monitor)
     monitor.add("a", lambda: Camera(), FAST)
     eventually(lambda: monitor.status("a").counts.get("replaced", 0) > 0)

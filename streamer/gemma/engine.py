@@ -6,13 +6,14 @@ cache (`streamer.gemma.masks`), so rows of any lengths, with several pictures at
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from streamer.errors import ModelMemoryError, OptionError
+from streamer.errors import ModelInterrupted, ModelMemoryError, OptionError
 from streamer.gemma.cache import KeyValueCache
 from streamer.gemma.choosing import Chooser, choose
 from streamer.gemma.masks import Places, additive, global_mask, sliding_mask
@@ -35,6 +36,7 @@ class Engine:
         self.checkpoint = checkpoint
         self._text_config: Any = checkpoint.model.config.get_text_config()
         self._prompts = PromptBuilder(checkpoint.tokenizer, checkpoint.pictures, checkpoint.name)
+        self._interrupted = threading.Event()
         self.vision_forwards = 0
         """Pictures that went through the vision tower so far."""
 
@@ -43,10 +45,11 @@ class Engine:
         """Answers all requests as one batch, in their order.
 
         Raises `OptionError` for a request that cannot be answered (nothing is run then), `ModelMemoryError` where
-        the batch does not fit into memory.
+        the batch does not fit into memory, `ModelInterrupted` after `interrupt`.
         """
         if not requests:
             return []
+        self._interrupted.clear()
         try:
             rows = self._prepare(requests)
             self._run(rows)
@@ -57,6 +60,14 @@ class Engine:
                 "choose a smaller batch, a lower budget or a smaller model",
             ) from error
         return [row.generation(self._prompts.text) for row in rows]
+
+    def interrupt(self) -> None:
+        """From any thread: a running `generate` gives up before its next step. Does nothing where none runs."""
+        self._interrupted.set()
+
+    def _check_interrupted(self) -> None:
+        if self._interrupted.is_set():
+            raise ModelInterrupted(self.checkpoint.name)
 
     def _prepare(self, requests: Sequence[Request]) -> list[Row]:
         """Rows with prompts, and with the features of their pictures; each picture is cut and encoded once."""
@@ -100,6 +111,7 @@ class Engine:
             groups.setdefault(len(one.values), []).append(key)
         features: dict[_PictureKey, torch.Tensor] = {}
         for length, keys in groups.items():
+            self._check_interrupted()
             values, positions = stack([patches[key] for key in keys], length)
             encoded = self.checkpoint.model.get_image_features(values, positions, return_dict=True).pooler_output
             features.update(zip(keys, encoded, strict=True))
@@ -113,6 +125,7 @@ class Engine:
         active = list(rows)
         logits = self._prefill(active, cache)
         while True:
+            self._check_interrupted()
             tokens = choose(self._allowed(logits), [row.chooser for row in active])
             for row, token in zip(active, tokens.tolist(), strict=True):
                 row.take(token, self.checkpoint.end_ids, self._prompts.text)

@@ -72,6 +72,9 @@ class VisionModel(Protocol):
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         """Answers in the order of the requests. Raises `ModelError`; a bad request is an `OptionError`."""
 
+    def interrupt(self) -> None:
+        """From any thread: a running `generate` soon gives up with `ModelInterrupted`. Does nothing where none runs."""
+
     def close(self) -> None:
         """Frees the model's memory; calling it again does nothing."""
 

@@ -65,6 +65,11 @@ class LocalModel:
             answers += self._engine.generate(requests[start : start + self._max_batch])
         return answers
 
+    def interrupt(self) -> None:
+        """From any thread: a running `generate` gives up before its next token, with `ModelInterrupted`."""
+        if (engine := self._engine) is not None:
+            engine.interrupt()
+
     def close(self) -> None:
         """Frees the model's memory; calling it again does nothing."""
         if self._engine is None:

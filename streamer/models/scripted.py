@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable, Sequence
 from typing import Self
 
+from streamer.errors import ModelInterrupted
 from streamer.models.base import Generation, Request
 
 Script = Callable[[Request], str]
@@ -23,6 +24,7 @@ class ScriptedModel:
     ) -> None:
         self._script = script
         self._seconds = seconds
+        self._interrupted = threading.Event()
         self.name = name
         self.caveat: str | None = "scripted answers: no model has looked at the picture"
         self.closed = False
@@ -34,8 +36,9 @@ class ScriptedModel:
         return max(48, int(width * scale) // 48 * 48), max(48, int(height * scale) // 48 * 48)
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
-        if self._seconds:
-            time.sleep(self._seconds)
+        self._interrupted.clear()
+        if self._seconds and self._interrupted.wait(self._seconds):
+            raise ModelInterrupted(self.name)
         return [self._answer(request) for request in requests]
 
     def _answer(self, request: Request) -> Generation:
@@ -50,6 +53,9 @@ class ScriptedModel:
             forwards=words,
             model_ms=self._seconds * 1000,
         )
+
+    def interrupt(self) -> None:
+        self._interrupted.set()
 
     def close(self) -> None:
         self.closed = True

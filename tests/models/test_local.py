@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from streamer.errors import ModelError, OptionError
+from streamer.errors import ModelError, ModelInterrupted, OptionError
 from streamer.models.base import Request, VisionModel
 from streamer.models.local import TINY_CAVEAT, LocalModel
 from tests.families import build
@@ -42,6 +43,19 @@ def test_its_name_size_and_caveat(folder: Path) -> None:
     with LocalModel(str(folder), device="cpu", dtype="fp32") as model:
         assert (model.name, model.caveat) == ("my-e2b", None)
         assert model.size_for((1920, 1080), 70) == (528, 288)
+
+
+def test_a_running_answer_can_be_called_off_and_the_next_one_is_whole(folder: Path) -> None:
+    with LocalModel(str(folder), device="cpu", dtype="fp32") as model:
+        wanted = model.generate([ask(1)])
+        model.interrupt()
+        assert model.generate([ask(1)])[0].token_ids == wanted[0].token_ids
+        timer = threading.Timer(0.3, model.interrupt)
+        timer.start()
+        with pytest.raises(ModelInterrupted, match="my-e2b: it was interrupted"):
+            model.generate([ask(seed, tokens=3000) for seed in range(4)])
+        timer.join()
+        assert model.generate([ask(1)])[0].token_ids == wanted[0].token_ids
 
 
 def test_closing_twice_and_asking_after_it(folder: Path) -> None:
