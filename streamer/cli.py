@@ -60,6 +60,21 @@ Only = Annotated[list[int] | None, typer.Option(help="Only this budget; may be r
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on standard output, for programs.")]
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", help="The version.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What stands before the command."""
+
+
 @app.command()
 def demo(
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8000,
@@ -141,9 +156,10 @@ def annotate(
     from streamer.sampling import Sampling
     from streamer.sources import expand
 
+    sampling = Sampling.parse(_sampling_words(every))
     options = AnnotateOptions(
         tasks=_tasks(task, prompt, detect),
-        sampling=Sampling.parse(_sampling_words(every)).between(start, end),
+        sampling=sampling.between(sampling.start if start is None else start, sampling.end if end is None else end),
         budget=budget,
         batch=batch,
         formats=cast("Any", tuple(part.strip() for part in formats.split(",") if part.strip())),
@@ -193,10 +209,10 @@ def ask(
         return
     for note in result.notes.values():
         terminal.notice(note)
-    if detect is not None:
+    if result.detections:
         terminal.print_table(terminal.detection_table(result))
     else:
-        terminal.out.print(result.answers[task.name], markup=False)
+        terminal.answer("nothing found" if detect is not None else result.answers[task.name])
 
 
 @app.command()
@@ -381,7 +397,7 @@ def _run_job(job: AnnotateJob, *, json: bool) -> None:
     if summary.fault:
         terminal.failure("ended early", summary.fault)
     if summary.damaged:
-        terminal.notice(f"{summary.source}: {summary.damaged} damaged parts were passed over")
+        terminal.notice(f"{summary.source}: damaged parts passed over: {summary.damaged}")
 
 
 def _report(summaries: list[Summary], failures: list[str], *, json: bool) -> None:

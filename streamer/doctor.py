@@ -90,8 +90,10 @@ def _decoding() -> Iterator[Finding]:
     libraries = ".".join(map(str, av.library_versions["libavcodec"]))
     detail = f"libavcodec {libraries}; " + ", ".join(name for name in _CODECS if name not in lacking)
     yield Finding("codecs", verdict, detail, "reinstall av" if lacking else "")
-    writes = "libx264" in av.codecs_available
-    yield Finding("encoder", "ok" if writes else "missing", "libx264" if writes else "no H.264 encoder", "reinstall av")
+    if "libx264" in av.codecs_available:
+        yield Finding("encoder", "ok", "libx264")
+    else:
+        yield Finding("encoder", "missing", "no H.264 encoder, so no annotated videos", "reinstall av")
     devices = hwdevices_available()
     yield Finding("hardware decoding", "ok" if devices else "note", ", ".join(devices) or "none in this build of av")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
 from rich.markup import escape
-from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 PLAIN_EVERY_SECONDS = 5.0
 """How often a line of progress is written where the output is no terminal."""
+
+_NO_LIMIT = 10_000
+"""Columns of a table that nobody looks at on a terminal."""
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -46,13 +49,20 @@ def failure(what: str, reason: object) -> None:
     err.print(f"[red]{what}:[/] {escape(str(reason))}")
 
 
+def answer(text: str) -> None:
+    """What a model said, on standard output."""
+    out.print(plain(text), markup=False)
+
+
+def plain(text: str) -> str:
+    """Without control characters: a model's words must not steer the terminal."""
+    return "".join(char if char in "\n\t" or unicodedata.category(char) != "Cc" else "\ufffd" for char in text)
+
+
 def print_table(table: Table) -> None:
     """Long cells are folded on a terminal; elsewhere the table is as wide as it has to be, a row a line."""
-    if out.is_terminal:
-        out.print(table)
-        return
-    width = Measurement.get(out, out.options.update(max_width=10_000), table).maximum
-    out.print(table, width=width, crop=False)
+    console = out if out.is_terminal else Console(file=out.file, width=_NO_LIMIT, highlight=False)
+    console.print(table)
 
 
 @contextmanager
@@ -130,14 +140,15 @@ def result_line(result: FrameResult) -> str:
         if name == "detect":
             parts.append(f"[cyan]{escape(_labels(result))}[/]")
         elif not name.startswith("detect-"):  # all lists' boxes are in `detections`
-            parts.append(escape(" ".join(str(answer["text"] if isinstance(answer, dict) else answer).split())))
+            text = str(answer["text"] if isinstance(answer, dict) else answer)
+            parts.append(escape(plain(" ".join(text.split()))))
     parts += [f"[yellow]({escape(name)}: {escape(text)})[/]" for name, text in result.notes.items()]
     return f"[dim]{result.time_seconds:8.2f} s[/]  " + "  ·  ".join(parts)
 
 
 def _labels(result: FrameResult) -> str:
     """``2 car, person``, in the order in which they were first named."""
-    counts = Counter(detection.label for detection in result.detections)
+    counts = Counter(plain(detection.label) for detection in result.detections)
     return ", ".join(f"{count} {label}" if count > 1 else label for label, count in counts.items()) or "nothing"
 
 
@@ -146,7 +157,7 @@ def detection_table(result: FrameResult) -> Table:
     table = _table("label", "x1", "y1", "x2", "y2")
     for detection in result.detections:
         corners = detection.box.to_pixels(*result.source_size)
-        table.add_row(escape(detection.label), *map(str, corners))
+        table.add_row(escape(plain(detection.label)), *map(str, corners))
     return table
 
 
@@ -182,7 +193,7 @@ def budget_table(rows: Sequence[BudgetRow]) -> Table:
     table.add_column("answer", overflow="fold")
     for row in rows:
         found = row.result.detections
-        said = row.result.caption if row.result.caption is not None else _labels(row.result)
+        said = plain(row.result.caption) if row.result.caption is not None else _labels(row.result)
         table.add_row(
             str(row.budget),
             f"{row.size[0]}x{row.size[1]}",

@@ -94,13 +94,13 @@ def _draw(image: NDArray[np.uint8], result: FrameResult | None, note: str | None
 
 
 def caption_of(result: FrameResult) -> str:
-    """What is said of the picture in words, in one line: the caption, then the other answers."""
+    """What is said of the picture in words, in one line: the caption, then the other answers; no lists of boxes."""
     parts = [result.caption] if result.caption else []
     for name, answer in result.answers.items():
         text = answer.get("text") if isinstance(answer, dict) else answer
-        if name != "caption" and isinstance(text, str) and not text.lstrip().startswith(("```", "[")):
+        if isinstance(text, str) and name != "caption" and not name.startswith("detect"):
             parts.append(text)
-    return "  ·  ".join(part for part in parts if part)
+    return "  ·  ".join(" ".join(part.split()) for part in parts if part.strip())
 
 
 def even_size(size: tuple[int, int]) -> tuple[int, int]:

@@ -1,0 +1,347 @@
+"""The command line as people and programs meet it: words, exit codes, JSON, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from streamer import terminal
+from streamer.cli import main
+from streamer.client import Client
+from streamer.geometry import Box
+from streamer.outputs.jsonl import read_journal, result_from_json
+from streamer.results import Detection, FrameResult
+from streamer.server.protocol import Result
+from tests.families import build
+from tests.media import even, make_clip
+
+TINY = Path(__file__).parents[1] / "streamer" / "gemma" / "tiny" / "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def words(self) -> str:
+        """Standard error without the line ends and frames of a narrow terminal."""
+        return " ".join(self.err.replace("│", " ").split())
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Runs the command in this process."""
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def command(*words: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["streamer", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capsys.readouterr()
+        return Ended(int(end.value.code or 0), said.out, said.err)
+
+    yield command
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build("E2B", tmp_path_factory.mktemp("model") / "my-e2b")
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    return make_clip(tmp_path / "clip.mp4", even(20))
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    Image.new("RGB", (320, 180), (90, 120, 90)).save(tmp_path / "street.png")
+    return tmp_path / "street.png"
+
+
+def start(*words: object) -> subprocess.Popen[str]:
+    """The command in a process of its own, which hears Ctrl-C even where this one does not."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "streamer", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+
+
+def end(process: subprocess.Popen[str], number: signal.Signals) -> tuple[float, str]:
+    """Seconds until it ended, and what it said on standard error."""
+    started = time.monotonic()
+    process.send_signal(number)
+    _, said = process.communicate(timeout=20)
+    return time.monotonic() - started, said
+
+
+# -- annotate
+
+
+def test_a_folder_with_a_checkpoint_annotates_a_file(run: Run, model: Path, clip: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results"
+    ended = run(
+        "annotate", clip, "-o", out, "--model", model, "--budget", 70, "--every", "0.5s", "--detect", "car, person"
+    )
+    assert ended.code == 0, ended.err
+    job, *rows, last = read_journal(out / "clip.jsonl")
+    assert (job["model"], job["sampling"], job["tasks"][0]["labels"]) == ("my-e2b", "every 0.5 s", ["car", "person"])
+    assert [result_from_json(row).time_seconds for row in rows] == [0, 0.5, 1, 1.5]
+    assert last["frames"] == 4
+    assert f"wrote {out / 'clip.jsonl'}\nwrote {out / 'clip.annotated.mp4'}\n" in ended.out
+    assert "clip.mp4" in ended.out
+    assert "loading" in ended.err
+    assert (out / "clip.annotated.mp4").stat().st_size > 1000
+
+
+def test_json_is_all_there_is_on_standard_output(
+    run: Run, model: Path, clip: Path, clips: Path, tmp_path: Path
+) -> None:
+    wrong, broken = clips / "not_a_video.mp4", clips / "truncated_faststart.mp4"
+    ended = run(
+        "annotate", clip, wrong, broken, "-o", tmp_path / "r", "--model", model, "--budget", 70,
+        "--formats", "jsonl", "--every", "all to 0.3", "--prompt", "Say it", "--json",
+    )  # fmt: skip
+    assert ended.code == 1
+    frames = [row for row in ended.rows if row["type"] == "frame"]
+    assert [frame["stream"] for frame in frames[:3]] == ["clip.mp4"] * 3
+    first, second = (row for row in ended.rows if row["type"] == "summary")
+    assert (first["frames"], first["fault"], first["files"]) == (3, None, [str(tmp_path / "r" / "clip.jsonl")])
+    assert second["source"] == str(broken)
+    [failure] = [row for row in ended.rows if row["type"] == "failure"]
+    assert "not_a_video.mp4: it cannot be read as a video" in failure["error"]
+    assert "failed:" in ended.err
+
+
+def test_sources_of_one_name_do_not_overwrite_each_other(run: Run, model: Path, clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    other = make_clip(tmp_path / "b" / "clip.mp4", even(3))
+    out = tmp_path / "r"
+    ended = run("annotate", clip, other, "-o", out, "--model", model, "--budget", 70, "--prompt", "x",
+                "--formats", "jsonl")  # fmt: skip
+    assert ended.code == 0, ended.err
+    assert sorted(os.listdir(out)) == ["clip (2).jsonl", "clip.jsonl"]
+
+
+def test_the_same_question_twice_gets_two_names(run: Run, model: Path, picture: Path, tmp_path: Path) -> None:
+    words = ["--task", "check:A dog?", "--task", "check:A cat?", "--task", "read"]
+    ended = run("annotate", picture, "-o", tmp_path, "--model", model, "--budget", 70, *words, "--json")
+    assert ended.code == 0, ended.err
+    assert list(ended.rows[0]["answers"]) == ["check", "check-2", "read"]
+
+
+# -- ask, budgets, doctor
+
+
+def test_ask_answers_and_detects(run: Run, model: Path, picture: Path) -> None:
+    told = run("ask", picture, picture, "What differs?", "--model", model, "--budget", 70, "--json")
+    assert told.code == 0, told.err
+    [row] = told.rows
+    assert row["answers"]["ask"]
+    assert row["budget"] == 70
+    shown = run("ask", picture, "--detect", "car", "--model", model, "--budget", 70)
+    assert (shown.code, shown.out) == (0, "nothing found\n")
+
+
+def test_budgets_gives_a_table_and_a_figure(run: Run, model: Path, picture: Path, tmp_path: Path) -> None:
+    figure = tmp_path / "figures" / "budgets.png"
+    words = ["budgets", picture, "--model", model, "--budget", 70, "--budget", 140, "-o", figure]
+    shown = run(*words)
+    assert shown.code == 0, shown.err
+    lines = shown.out.splitlines()
+    assert lines[0].split() == ["budget", "size", "image", "tokens", "seconds", "boxes", "answer"]
+    assert [line.split()[:2] for line in lines[1:3]] == [["70", "528x288"], ["140", "720x384"]]
+    assert lines[-1] == f"figure: {figure}"
+    with Image.open(figure) as drawn:
+        assert drawn.size[0] == 1600
+    told = run(*words, "--json")
+    assert [row.get("budget") for row in told.rows] == [70, 140, None]
+    assert told.rows[-1] == {"figure": str(figure)}
+
+
+def test_the_doctor_says_a_line_for_each_thing(run: Run) -> None:
+    told = run("doctor", "--json")
+    assert {"python", "codecs", "model cache"} <= {row["subject"] for row in told.rows}
+    assert told.code == int(any(row["verdict"] == "missing" for row in told.rows))
+
+
+def test_the_version(run: Run) -> None:
+    assert run("version").out == run("--version").out
+    assert run("--version").out.startswith("streamer 0.")
+
+
+# -- words that cannot be used
+
+
+def test_wrong_words_are_said_with_what_can_be_used(run: Run, clip: Path, picture: Path, tmp_path: Path) -> None:
+    """Exit code 2, and before any model is loaded."""
+    to = ("-o", tmp_path / "r")
+    for words, said in (
+        (["annotate", clip, *to, "--task", "dance[/]"], "task: 'dance[/]' cannot be used; expected caption, read"),
+        (["annotate", clip, *to, "--budget", 71], "budget: 71 cannot be used; expected one of 70, 140, 280"),
+        (["annotate", clip, *to, "--budget", "many"], "Invalid value for '--budget'"),
+        (["annotate", clip, *to, "--every", "blue moon"], "'blue moon' cannot be used"),
+        (["annotate", clip, *to, "--formats", "avi"], "format: 'avi' cannot be used; expected jsonl or mp4"),
+        (["annotate", clip, *to, "--from", 3, "--to", 2], "end"),
+        (["annotate", clip], "Missing option '--output'"),
+        (["annotat"], "No such command 'annotat'"),
+        (["annotate", clip, *to, "--bugdet", 70], "No such option: --bugdet"),
+        (["ask", "How many cars?"], 'expected one picture or more, then a question: streamer ask a.jpg "How many'),
+        (["ask", picture, picture], "then a question"),
+        (["ask", picture, "What?", "--budget", 71], "budget: 71"),
+        (["budgets", picture, "--budget", 70, "--budget", 71], "budget: 71"),
+        (["watch", clip, "--budget", 71], "budget: 71"),
+        (["watch", clip, "--fps", 0], "fps: 0.0 cannot be used; expected a number from"),
+    ):  # fmt: skip
+        ended = run(*words)
+        assert (ended.code, ended.out) == (2, ""), words
+        assert said in ended.words, ended.err
+        assert "loading" not in ended.err
+    assert not (tmp_path / "r").exists()
+
+
+def test_what_is_not_there_is_said(run: Run, tmp_path: Path) -> None:
+    """Exit code 1, and before any model is loaded."""
+    missing = tmp_path / "missing.mp4"
+    for words in (
+        ["annotate", missing, "-o", tmp_path],
+        ["ask", missing, "What?"],
+        ["budgets", missing],
+        ["watch", missing],
+        ["demo", "--video", missing],
+    ):
+        ended = run(*words)
+        assert (ended.code, ended.out) == (1, "")
+        assert ended.err == f"error: {missing}: there is no such file or folder (check the name)\n"
+    (tmp_path / "model").mkdir()
+    ended = run("ask", __file__, "What?", "--model", tmp_path / "model")
+    assert ended.code == 1
+    assert str(tmp_path / "model") in ended.err
+
+
+def test_a_folder_that_cannot_be_written_fails(run: Run, model: Path, clip: Path) -> None:
+    ended = run("annotate", clip, "-o", clip, "--model", model)
+    assert ended.code == 1
+    assert f"failed: {clip}: it cannot be written: File exists (choose a folder that is yours)" in ended.err
+
+
+def test_help_names_every_command(run: Run) -> None:
+    said = run("--help")
+    assert said.code == 0
+    for command in ("demo", "watch", "annotate", "ask", "budgets", "doctor"):
+        assert f" {command} " in said.out
+        assert run(command, "--help").code == 0
+
+
+# -- processes of their own
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_watch_in_time(model: Path, clip: Path, number: signal.Signals) -> None:
+    process = start("watch", clip, "--loop", "--port", 0, "--model", model, "--budget", 70, "--fps", 30)
+    assert process.stdout is not None
+    url = process.stdout.readline().removeprefix("page: ").strip()
+    with Client(url) as client:
+        result = next(message for message in client if isinstance(message, Result))
+        assert (result.stream, result.model) == ("clip.mp4", "my-e2b")
+        seconds, said = end(process, number)
+    assert process.returncode == 130, said
+    assert seconds < 3
+    assert "Traceback" not in said
+
+
+def test_ctrl_c_leaves_a_journal_of_whole_lines_and_no_video(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "r"
+    source = "synthetic:?seconds=3600&size=160x96"
+    process = start("annotate", source, "-o", out, "--every", "0.1s", "--model", model, "--budget", 70, "--json")
+    assert process.stdout is not None
+    for _ in range(5):
+        assert json.loads(process.stdout.readline())["type"] == "frame"
+    seconds, said = end(process, signal.SIGINT)
+    assert (process.returncode, "Traceback" in said) == (130, False), said
+    assert seconds < 3
+    [name] = os.listdir(out)
+    assert name == "synthetic.jsonl"
+    assert (out / name).read_bytes().endswith(b"\n")
+    rows = list(read_journal(out / name))
+    assert [row["type"] for row in rows] == ["job"] + ["frame"] * (len(rows) - 1)
+    assert len(rows) > 5
+    assert f"note: stopped after {len(rows) - 1} frames of {source}; they are in {out / name}" in said
+
+
+def test_a_reader_that_goes_away_is_no_traceback(model: Path, tmp_path: Path) -> None:
+    source = "synthetic:?seconds=3600&size=160x96"
+    process = start("annotate", source, "-o", tmp_path, "--every", "0.1s", "--model", model, "--budget", 70, "--json")
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())["sequence"] == 0
+    process.stdout.close()
+    _, said = process.communicate(timeout=20)
+    assert (process.returncode, "Traceback" in said, "Exception" in said) == (1, False, False), said
+
+
+@pytest.mark.skipif(not TINY.is_file(), reason="the embedded checkpoint is not trained yet")
+def test_the_demo_shows_captions() -> None:
+    process = start("demo", "--no-browser", "--port", 0)
+    assert process.stdout is not None
+    with Client(process.stdout.readline().removeprefix("page: ").strip()) as client:
+        result = next(message for message in client if isinstance(message, Result))
+        assert (result.stream, result.model) == ("street.mp4", "tiny")
+        seconds, said = end(process, signal.SIGINT)
+    assert process.returncode == 130, said
+    assert seconds < 3
+    assert "note: tiny knows only drawn street scenes" in said
+
+
+# -- what is shown
+
+
+def test_a_models_words_do_not_steer_the_terminal() -> None:
+    assert terminal.plain("a\x1b[2Jb\x07\r\n\tc\x9bd – é") == "a\ufffd[2Jb\ufffd\ufffd\n\tc\ufffdd – é"
+    result = FrameResult("clip", 0, 1.5, (10, 10), caption="[red]x\x1b[0m", answers={"caption": "[red]x\n\x1b[0m"})
+    console = Console(width=80, record=True, file=open(os.devnull, "w"))  # noqa: SIM115 - closed with the console
+    console.print(terminal.result_line(result))
+    console.file.close()
+    assert console.export_text() == "    1.50 s  [red]x \ufffd[0m\n"
+
+
+def test_what_was_found_is_counted() -> None:
+    found = tuple(Detection(label, Box(0.1, 0.2, 0.5, 0.8)) for label in ("car", "dog", "car"))
+    result = FrameResult("clip", 0, 1.5, (100, 50), detections=found, answers={"detect": "[]", "detect-2": "[]"})
+    assert "2 car, dog" in terminal.result_line(result)
+    assert "[]" not in terminal.result_line(result)
+    table = terminal.detection_table(result)
+    assert [list(column.cells) for column in table.columns][1:] == [["10"] * 3, ["10"] * 3, ["50"] * 3, ["40"] * 3]
+
+
+def test_tables_are_whole_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
+    found = (Detection("a label that goes on and on " * 10, Box(0, 0, 1, 1)),)
+    terminal.print_table(terminal.detection_table(FrameResult("clip", 0, 0, (100, 50), detections=found)))
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split() == ["label", "x1", "y1", "x2", "y2"]
+    assert row.split()[-4:] == ["0", "0", "100", "50"]
+    assert ("a label that goes on and on " * 10).strip() in row
