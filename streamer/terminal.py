@@ -164,14 +164,14 @@ def detection_table(result: FrameResult) -> Table:
 def _table(text: str, *numbers: str) -> Table:
     """A column of text that is folded where it is long, and columns of numbers."""
     table = Table(box=None, pad_edge=False)
-    table.add_column(text, overflow="fold")
+    table.add_column(text, overflow="fold", min_width=12)
     for name in numbers:
         table.add_column(name, justify="right", no_wrap=True)
     return table
 
 
 def summary_table(summaries: Sequence[Summary]) -> Table:
-    table = _table("file", "frames", "failed", "seconds", "frames/s", "tokens in/out", "passes")
+    table = _table("file", "frames", "failed", "seconds", "frames/s", "tokens in/out")
     for summary in summaries:
         usage, seconds = summary.usage, max(1e-6, summary.wall_seconds)
         table.add_row(
@@ -181,7 +181,6 @@ def summary_table(summaries: Sequence[Summary]) -> Table:
             f"{summary.wall_seconds:.1f}",
             f"{summary.frames / seconds:.2f}",
             f"{usage.image_tokens + usage.prompt_tokens}/{usage.output_tokens}",
-            str(usage.forwards),
         )
     return table
 

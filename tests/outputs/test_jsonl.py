@@ -117,3 +117,17 @@ def test_a_full_disk_is_said() -> None:
         pytest.skip("this system has no /dev/full")
     with pytest.raises(OutputError, match="No space left"):
         JournalWriter(Path("/dev/full"), {})
+
+
+def test_the_documents_examples_are_rows(tmp_path: Path) -> None:
+    document = (Path(__file__).parents[2] / "docs" / "journal.md").read_text(encoding="utf-8")
+    rows = [line for line in document.splitlines() if line.startswith('{"type"')]
+    (tmp_path / "a.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    job, frame, end = read_journal(tmp_path / "a.jsonl")
+    assert {"type": "frame", **result_to_json(result_from_json(frame))} == frame
+    with JournalWriter(
+        tmp_path / "b.jsonl", {key: job[key] for key in job if key not in ("type", "version")}
+    ) as journal:
+        journal.add(result_from_json(frame))
+        journal.end(**{key: end[key] for key in end if key != "type"})
+    assert list(read_journal(tmp_path / "b.jsonl")) == [job, frame, end]
