@@ -85,12 +85,17 @@ def compare_budgets(
     return original.image, rows
 
 
-def budget_figure(image: NDArray[np.uint8], rows: Sequence[BudgetRow], *, width: int = 800) -> NDArray[np.uint8]:
-    """The picture with each row's answers drawn on it, side by side in two columns: ``(H, W, 3)`` uint8 RGB."""
+def budget_figure(
+    image: NDArray[np.uint8], rows: Sequence[BudgetRow], *, note: str | None = None, width: int = 800
+) -> NDArray[np.uint8]:
+    """The picture with each row's answers drawn on it, side by side in two columns: ``(H, W, 3)`` uint8 RGB.
+
+    ``note`` stands in its corner: what has to be known of all the answers (a model's ``caveat``).
+    """
     import cv2
     import numpy as np
 
-    from streamer.outputs.drawing import draw_caption, draw_detections, draw_label
+    from streamer.outputs.drawing import draw_caption, draw_detections, draw_label, draw_note
     from streamer.outputs.video import caption_of
 
     height = max(1, round(image.shape[0] * width / image.shape[1]))
@@ -106,4 +111,5 @@ def budget_figure(image: NDArray[np.uint8], rows: Sequence[BudgetRow], *, width:
     blank = np.full_like(cells[0], 16)
     cells += [blank] * (-len(cells) % columns)
     lines = [np.concatenate(cells[at : at + columns], axis=1) for at in range(0, len(cells), columns)]
-    return np.concatenate(lines)
+    figure = np.concatenate(lines)
+    return draw_note(figure, note) if note else figure

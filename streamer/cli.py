@@ -243,7 +243,7 @@ def budgets(
     with _loaded(model, device=device, dtype=dtype, quantize=quantize, revision=revision) as loaded:
         picture, rows = compare_budgets(image, loaded, task, tuple(budget or BUDGETS), progress=_trying(json))
     with replacing(output) as temporary:
-        Image.fromarray(budget_figure(picture, rows)).save(temporary, format="PNG")
+        Image.fromarray(budget_figure(picture, rows, note=loaded.caveat)).save(temporary, format="PNG")
     if json:
         for row in rows:
             values = {"budget": row.budget, "size": row.size, "seconds": round(row.seconds, 4)}

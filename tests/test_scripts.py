@@ -108,15 +108,15 @@ def test_the_tokenizer_takes_numbers_whole_and_any_text_back() -> None:
 
 def test_the_tower_for_training_is_the_models_own(tiny_parts: tuple[Any, Any]) -> None:
     from scenes import draw, random_scene
-    from tiny_tower import Tower, to_patches
+    from tiny_tower import Tower, Window, to_patches
 
     _, model = tiny_parts
     patches = to_patches([draw(random_scene(random.Random(seed)), (528, 288)) for seed in (1, 2)])
     y, x = torch.meshgrid(torch.arange(18), torch.arange(33), indexing="ij")
     positions = torch.stack([x, y], -1).view(1, -1, 2).expand(2, -1, -1)
     with torch.inference_mode():
-        soft, _ = Tower(model)(patches, 18, 33)
-        wanted = torch.stack(model.get_image_features(patches, positions).pooler_output)
+        soft, _ = Tower(model)(patches, Window.whole(70).places(), 6, 11)
+        wanted = torch.stack(model.get_image_features(patches.float() / 255, positions).pooler_output)
     torch.testing.assert_close(soft, wanted, rtol=1e-4, atol=1e-5)
 
 

@@ -58,6 +58,14 @@ def draw_caption(image: NDArray[np.uint8], caption: str) -> NDArray[np.uint8]:
     return drawn
 
 
+def draw_note(image: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
+    """A copy of the picture with a small remark in its upper left corner: what has to be known of all the answers."""
+    drawn = image.copy()
+    height, width = drawn.shape[:2]
+    _stamp(drawn, _tag(text, (32, 32, 32), max(10, round(min(height, width) / 44))), 0, 0)
+    return drawn
+
+
 def draw_label(image: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
     """A copy of the picture with a line or two of text above it."""
     height, width = image.shape[:2]

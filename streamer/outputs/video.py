@@ -14,7 +14,7 @@ import numpy as np
 
 from streamer.errors import OutputError, SourceError
 from streamer.outputs.atomic import replacing
-from streamer.outputs.drawing import draw_caption, draw_detections
+from streamer.outputs.drawing import draw_caption, draw_detections, draw_note
 from streamer.results import FrameResult
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def write_annotated(
     """Draws ``results`` on the frames of ``source`` and writes them with their own timing; how many were written.
 
     ``source`` gives every picture wanted in the video, at `even_size`; the first one begins the video. ``note`` goes
-    into the file's comment and, until the first answer, on the picture; ``progress`` hears the media time in seconds.
+    into the file's comment and into the corner of every picture; ``progress`` hears the media time in seconds.
     Written under a temporary name first. A source that breaks off ends the video there. Raises `OutputError` where
     nothing can be written.
     """
@@ -86,11 +86,11 @@ def _drawn(
 
 
 def _draw(image: NDArray[np.uint8], result: FrameResult | None, note: str | None) -> NDArray[np.uint8]:
-    caption = note or ""
     if result is not None:
         image = draw_detections(image, result.detections)
         caption = caption_of(result)
-    return draw_caption(image, caption) if caption else image
+        image = draw_caption(image, caption) if caption else image
+    return draw_note(image, note) if note else image
 
 
 def caption_of(result: FrameResult) -> str:

@@ -17,6 +17,8 @@ _VIDEOS = (
 _IMAGES = "avif bmp jfif jp2 jpeg jpg pgm png ppm tga tif tiff webp"
 VIDEO_SUFFIXES = frozenset(f".{name}" for name in _VIDEOS.split())
 IMAGE_SUFFIXES = frozenset(f".{name}" for name in _IMAGES.split())
+OWN_SUFFIX = ".annotated.mp4"
+"""What the file job calls its videos: a second run over a folder does not take them for new ones."""
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:")
 _PATTERN = re.compile(r"[*?\[]")
 
@@ -64,9 +66,10 @@ def _natural_key(text: str) -> list[tuple[bool, int, str]]:
 
 
 def videos_and_images(folder: Path, *, recursive: bool = False) -> tuple[list[Path], list[Path]]:
-    """By their names' endings, hidden ones left out, each list in natural order."""
+    """By their names' endings, hidden ones and our own annotated videos left out, each list in natural order."""
     walk = folder.rglob("*") if recursive else folder.iterdir()
     files = [path for path in walk if path.is_file() and not path.name.startswith(".")]
+    files = [path for path in files if not path.name.endswith(OWN_SUFFIX)]
     videos = [path for path in files if path.suffix.lower() in VIDEO_SUFFIXES]
     images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
     return natural(videos), natural(images)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from streamer.geometry import Box
-from streamer.outputs.drawing import colour_of, draw_caption, draw_detections, draw_label, wrapped
+from streamer.outputs.drawing import colour_of, draw_caption, draw_detections, draw_label, draw_note, wrapped
 from streamer.results import Detection
 
 GREY = 128
@@ -108,3 +108,13 @@ def test_words_stay_whole_where_they_can() -> None:
         *("a red", "car and"),
         *("extraord", "inarines", "s"),
     ]
+
+
+def test_a_note_stands_in_the_corner_and_nowhere_else() -> None:
+    image = blank(640, 360)
+    drawn = changed(draw_note(image, "tiny knows only drawn street scenes"))
+    rows, columns = np.nonzero(drawn)
+    assert drawn[0, 0]
+    assert rows.max() < 40
+    assert columns.max() < 320
+    assert not changed(image).any()

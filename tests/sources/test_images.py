@@ -84,6 +84,12 @@ def test_natural_order() -> None:
     assert [path.name for path in natural(map(Path, names))] == ["1", "a", "A1", "a9", "a10", "b"]
 
 
+def test_a_second_run_does_not_take_our_own_videos(tmp_path: Path) -> None:
+    for name in ("a.mp4", "a.annotated.mp4"):
+        make_clip(tmp_path / name, even(2))
+    assert expand([str(tmp_path)]) == [str(tmp_path / "a.mp4")]
+
+
 def test_expand(tmp_path: Path) -> None:
     films, photos = tmp_path / "films", tmp_path / "photos"
     (films / "deep").mkdir(parents=True)
