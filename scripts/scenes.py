@@ -128,10 +128,12 @@ def random_scene(
     sign_share: float = 0.12,
     most_signs: int = 1,
     spelled: bool = False,
+    zoom: float = 1.0,
 ) -> Scene:
     """A scene of ``things[0]`` to ``things[1]`` objects that hardly overlap.
 
     ``sign_share``: how soon one is a sign, ``most_signs`` at most; ``spelled``: signs of random letters, no words.
+    ``zoom``: how many times larger things are than usual, as where the picture is a part of a larger one.
     """
     count = rng.randint(*things)
     placed: list[Thing] = []
@@ -141,7 +143,7 @@ def random_scene(
         if len(placed) == count:
             break
         wants_sign = signs < most_signs and rng.random() < sign_share
-        thing = _random_sign(rng, aspect, spelled) if wants_sign else _random_thing(rng, aspect)
+        thing = _random_sign(rng, aspect, spelled, zoom) if wants_sign else _random_thing(rng, aspect, zoom)
         box = thing.box(aspect)
         if all(_overlap(box, other) < 0.12 for other in boxes):
             placed.append(thing)
@@ -167,16 +169,24 @@ def varied(rng: random.Random, scene: Scene, *, aspect: float = 16 / 9) -> Scene
     return replace(scene, things=tuple(things))
 
 
-def _random_thing(rng: random.Random, aspect: float) -> Thing:
+def _random_thing(rng: random.Random, aspect: float, zoom: float = 1.0) -> Thing:
     label = rng.choice(CLASSES)
     thing = Thing(label, 0.5, 0.5, 0.1, rng.randrange(len(GLYPHS[label])), rng.random() < 0.5)
-    return _placed(rng, thing, math.exp(rng.uniform(math.log(SMALLEST), math.log(LARGEST))), aspect)
+    side = math.exp(rng.uniform(math.log(SMALLEST), math.log(LARGEST)))
+    return _placed(rng, thing, min(0.9, side * zoom), aspect)
 
 
-def _random_sign(rng: random.Random, aspect: float, spelled: bool) -> Thing:
-    text = "".join(rng.choices(string.ascii_uppercase, k=rng.randint(3, 6))) if spelled else rng.choice(WORDS)
+@functools.cache
+def _letters_at_random() -> tuple[str, ...]:
+    """What no dictionary holds, so that letters are learnt and not words; few enough to keep their sprites."""
+    rng = random.Random(0)
+    return tuple("".join(rng.choices(string.ascii_uppercase, k=rng.randint(3, 6))) for _ in range(500))
+
+
+def _random_sign(rng: random.Random, aspect: float, spelled: bool, zoom: float) -> Thing:
+    text = rng.choice(_letters_at_random() if spelled else WORDS)
     thing = Thing(SIGN, 0.5, 0.5, 0.1, rng.randrange(len(_PLATES)), False, text)
-    return _placed(rng, thing, rng.uniform(0.14, 0.36), aspect)
+    return _placed(rng, thing, min(0.9, rng.uniform(0.14, 0.36) * zoom), aspect)
 
 
 def _placed(rng: random.Random, thing: Thing, longer_side: float, aspect: float) -> Thing:
@@ -251,13 +261,15 @@ def _fit(
 @functools.lru_cache(maxsize=1024)
 def letter_spans(text: str) -> tuple[tuple[float, float], ...]:
     """``(from, to)`` of each letter of a sign, as parts of the sign's width."""
-    font = ImageFont.truetype(str(_SIGN_FONT), 96)
+    font = _sign_font(text)
+    pad = round(font.size * 0.29)
     left, _, right, _ = font.getbbox(text)
-    edges = [28 - left + font.getlength(text[:count]) for count in range(len(text) + 1)]
-    return tuple((start / (right - left + 56), end / (right - left + 56)) for start, end in itertools.pairwise(edges))
+    edges = [pad - left + font.getlength(text[:count]) for count in range(len(text) + 1)]
+    whole = right - left + 2 * pad
+    return tuple((start / whole, end / whole) for start, end in itertools.pairwise(edges))
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=4096)
 def _sprite(label: str, variant: int, text: str) -> NDArray[np.float32]:
     """``(H, W, 4)`` float32: colour premultiplied by alpha (0..255), alpha 0..1, cropped to what is visible."""
     if label == SIGN:
@@ -278,15 +290,26 @@ def _sprite(label: str, variant: int, text: str) -> NDArray[np.float32]:
 
 def _sign_image(text: str, variant: int) -> Image.Image:
     plate, ink = _PLATES[variant]
-    font = ImageFont.truetype(str(_SIGN_FONT), 96)
+    font = _sign_font(text)
+    pad, rim = round(font.size * 0.29), round(font.size * 0.073)
     left, top, right, bottom = font.getbbox(text)
-    width, height = int(right - left) + 56, int(bottom - top) + 56
+    width, height = int(right - left) + 2 * pad, int(bottom - top) + 2 * pad
     image = Image.new("RGBA", (width, height))
     pen = ImageDraw.Draw(image)
-    pen.rounded_rectangle((0, 0, width - 1, height - 1), radius=18, fill=(*ink, 255))
-    pen.rounded_rectangle((7, 7, width - 8, height - 8), radius=13, fill=(*plate, 255))
-    pen.text((28 - left, 28 - top), text, font=font, fill=(*ink, 255))
+    pen.rounded_rectangle((0, 0, width - 1, height - 1), radius=2.6 * rim, fill=(*ink, 255))
+    pen.rounded_rectangle((rim, rim, width - 1 - rim, height - 1 - rim), radius=1.8 * rim, fill=(*plate, 255))
+    pen.text((pad - left, pad - top), text, font=font, fill=(*ink, 255))
     return image
+
+
+@functools.lru_cache(maxsize=2)
+def _font_of_size(points: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(str(_SIGN_FONT), points)
+
+
+def _sign_font(text: str) -> ImageFont.FreeTypeFont:
+    """Words are drawn large and kept; random letters are drawn smaller, as there are many."""
+    return _font_of_size(96 if text in WORDS else 52)
 
 
 @functools.lru_cache(maxsize=8)

@@ -6,6 +6,7 @@ The forward here is the tower's own arithmetic on whole grids without padding, s
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,12 +22,60 @@ BUDGET_SIZES = {70: (528, 288), 140: (720, 384), 280: (1056, 576), 560: (1488, 8
 """``(width, height)`` of a 16:9 picture by image-token budget."""
 
 
+NUMBERS_A_PATCH = 1000 / 96
+"""The widest picture that the tower is trained on has 93 patches."""
+
+
 def to_patches(images: Sequence[Pixels]) -> Tensor:
-    """``(B, rows * columns, 768)`` float in 0..1 from pictures of one size; patches row by row, pixels (y, x, c)."""
+    """``(B, rows * columns, 768)`` uint8 from pictures of one size; patches row by row, pixels (y, x, c)."""
     pixels = torch.from_numpy(np.stack(images))
     count, height, width, _ = pixels.shape
     grid = pixels.view(count, height // 16, 16, width // 16, 16, 3).permute(0, 1, 3, 2, 4, 5)
-    return grid.reshape(count, -1, 768).float() / 255
+    return grid.reshape(count, -1, 768)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Part of a picture at a budget, in soft tokens. The tower learns each budget's places and sizes on windows as
+    small as the smallest budget's picture, where a step costs an eighth of that on whole pictures at 280."""
+
+    budget: int
+    rows: int
+    columns: int
+    top: int = 0
+    left: int = 0
+
+    @classmethod
+    def whole(cls, budget: int) -> Window:
+        width, height = BUDGET_SIZES[budget]
+        return cls(budget, height // 48, width // 48)
+
+    @classmethod
+    def part(cls, rng: random.Random, budget: int, like: int = 70) -> Window:
+        """Of the size of a whole picture at the budget ``like``, anywhere."""
+        full, small = cls.whole(budget), cls.whole(like)
+        top, left = rng.randint(0, full.rows - small.rows), rng.randint(0, full.columns - small.columns)
+        return cls(budget, small.rows, small.columns, top, left)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """``(width, height)`` in pixels."""
+        return self.columns * 48, self.rows * 48
+
+    @property
+    def zoom(self) -> float:
+        return self.whole(self.budget).columns / self.columns
+
+    def places(self) -> Tensor:
+        """``(1, patches, 2)`` x and y of each patch in the whole picture."""
+        y, x = torch.meshgrid(torch.arange(3 * self.rows), torch.arange(3 * self.columns), indexing="ij")
+        return (torch.stack([x, y], -1) + 3 * torch.tensor([self.left, self.top])).view(1, -1, 2)
+
+    def in_patches(self, box: tuple[float, ...]) -> list[float]:
+        """From ``x1, y1, x2, y2`` in 0..1 of the window to y1, x1, y2, x2 in patches of the whole picture."""
+        x1, x2 = (3 * (self.left + value * self.columns) for value in (box[0], box[2]))
+        y1, y2 = (3 * (self.top + value * self.rows) for value in (box[1], box[3]))
+        return [y1, x1, y2, x2]
 
 
 class Tower(nn.Module):
@@ -37,16 +86,18 @@ class Tower(nn.Module):
         self.vision = model.model.vision_tower
         self.project = model.model.embed_vision
 
-    def forward(self, patches: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor]:
-        y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
-        places = torch.stack([x, y], -1).view(1, -1, 2)
+    def forward(self, patches: Tensor, places: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor]:
+        """``patches``: as `to_patches` cuts them; ``places``: ``(1, patches, 2)`` x and y of each; ``rows`` and
+        ``columns`` count soft tokens."""
         embedder, encoder = self.vision.patch_embedder, self.vision.encoder
         table = embedder.position_embedding_table
-        states = embedder.input_proj(2 * (patches - 0.5)) + table[0, places[..., 0]] + table[1, places[..., 1]]
+        states = (
+            embedder.input_proj(2 * (patches.float() / 255 - 0.5)) + table[0, places[..., 0]] + table[1, places[..., 1]]
+        )
         rotary = encoder.rotary_emb(states, places)
         for layer in encoder.layers:
             states = layer(states, position_embeddings=rotary, attention_mask=None, position_ids=places)
-        pooled = states.float().view(-1, rows // 3, 3, columns // 3, 3, states.shape[-1]).mean((2, 4))
+        pooled = states.float().view(-1, rows, 3, columns, 3, states.shape[-1]).mean((2, 4))
         pooled = pooled.flatten(1, 2) * self.vision.pooler.root_hidden_size
         return self.project(inputs_embeds=pooled), states
 
@@ -68,13 +119,14 @@ class Target:
     token: Tensor
     """``(K,)`` the soft token of the object's centre."""
     box: Tensor
-    """``(K, 4)`` y1, x1, y2, x2 in 0..1000."""
+    """``(K, 4)`` y1, x1, y2, x2 in patches of the whole picture: what the tower can know. The text model, which can
+    tell the budget from the number of soft tokens, makes 0..1000 of it."""
     letters: Tensor
     """``(K, 6)`` the sign's letters, 0 for A, 26 for none; -100 for all that is no sign."""
 
 
-def target_of(scenes: Sequence[Scene], rows: int, columns: int) -> Target:
-    """``rows`` and ``columns`` count soft tokens."""
+def target_of(scenes: Sequence[Scene], window: Window) -> Target:
+    rows, columns = window.rows, window.columns
     aspect = columns / rows
     patch = torch.full((len(scenes), 3 * rows, 3 * columns), len(LABELS))
     edges = torch.zeros(*patch.shape, 4)
@@ -96,7 +148,7 @@ def target_of(scenes: Sequence[Scene], rows: int, columns: int) -> Target:
             centre[number, row, column, label] = 1
             picture.append(number)
             token.append(row * columns + column)
-            box.append([y1 * 1000, x1 * 1000, y2 * 1000, x2 * 1000])
+            box.append(window.in_patches((x1, y1, x2, y2)))
             letters.append(_letters(thing.text) if thing.label == SIGN else [-100] * LETTERS)
     return Target(
         patch.flatten(1),
@@ -151,17 +203,18 @@ class Auxiliary(nn.Module):
         self.glyph = nn.Linear(vision, 26)
         self.centre = nn.Linear(hidden, len(LABELS))
         self.edges = nn.Linear(vision, 4)
-        self.box = nn.Sequential(nn.Linear(hidden, 512), nn.GELU(), nn.Linear(512, 4 * hidden))
+        self.box = nn.Sequential(nn.Linear(hidden, 512), nn.GELU(), nn.Linear(512, 4 * hidden + 4))
         self.letters = nn.Linear(hidden, LETTERS * 27)
         self.sharpness = nn.Parameter(torch.tensor(1.5))
         nn.init.constant_(self.centre.bias, -4.0)
 
-    def box_logits(self, chosen: Tensor, numbers: Tensor) -> Tensor:
-        """``(K, 4, 1001)`` for the ``(K, hidden)`` soft tokens that hold an object's centre."""
-        wanted = self.box(chosen).view(len(chosen), 4, -1)
+    def boxes(self, chosen: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """``(K, 4)`` in patches, and as logits of number tokens ``(K, 4, 1001)``, `NUMBERS_A_PATCH` to a patch, for the
+        ``(K, hidden)`` soft tokens that hold an object's centre."""
+        out = self.box(chosen)
+        wanted = out[:, 4:].view(len(chosen), 4, -1)
         wanted = wanted * torch.rsqrt(wanted.pow(2).mean(-1, keepdim=True) + 1e-6)
-        logits: Tensor = self.sharpness * (wanted @ numbers.float().T)
-        return logits
+        return 32 * out[:, :4], self.sharpness * (wanted @ numbers.float().T)
 
     def forward(self, soft: Tensor, states: Tensor, target: Target, numbers: Tensor) -> dict[str, Tensor]:
         """``numbers``: ``(1001, hidden)`` embeddings of the number tokens."""
@@ -181,7 +234,9 @@ class Auxiliary(nn.Module):
             loss["glyph"] = F.cross_entropy(self.glyph(states).flatten(0, 1), target.glyph.flatten(), ignore_index=-100)
         chosen = soft[target.picture, target.token]
         if len(chosen):
-            loss["box"] = number_loss(self.box_logits(chosen, numbers), target.box)
+            box, logits = self.boxes(chosen, numbers)
+            loss["place"] = F.smooth_l1_loss(box, target.box, beta=0.25)
+            loss["box"] = number_loss(logits, target.box * NUMBERS_A_PATCH, spread=3.0)
             spelled = self.letters(chosen).view(-1, 27)
             if (target.letters >= 0).any():
                 loss["letters"] = F.cross_entropy(spelled, target.letters.flatten(), ignore_index=-100)

@@ -12,17 +12,18 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from scenes import Pixels, draw, random_scene, varied
 from tiny_language import ROOM, Packed, Packer, answer_loss, chosen_exchanges, collate, embed
 from tiny_model import build_model, build_tokenizer, number_ids, save
 from tiny_questions import compare_exchange, exchanges
-from tiny_tower import BUDGET_SIZES, Auxiliary, Target, Tower, target_of, to_patches
+from tiny_tower import BUDGET_SIZES, NUMBERS_A_PATCH, Auxiliary, Target, Tower, Window, target_of, to_patches
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 from transformers import Gemma4ForConditionalGeneration
 
 BATCH = {70: 16, 140: 8, 280: 4, 560: 2}
-AUXILIARY_WEIGHT = {"patch": 1.0, "edges": 1.0, "glyph": 1.0, "centre": 0.25, "box": 0.5, "letters": 0.5}
+AUXILIARY_WEIGHT = {"patch": 1.0, "edges": 1.0, "place": 0.5, "glyph": 1.0, "centre": 0.25, "box": 0.5, "letters": 0.5}
 
 
 class TinyTrainer:
@@ -51,6 +52,13 @@ class TinyTrainer:
         state: dict[str, Any] = torch.load(path, weights_only=True)
         self.modules.load_state_dict(state["modules"])
         return state
+
+    def adopt(self, folder: Path) -> None:
+        """Goes on from an exported checkpoint's weights; the auxiliary heads, which are not shipped, start anew."""
+        weights = load_file(folder / "model.safetensors")
+        missing, unexpected = self.model.load_state_dict(weights, strict=False)
+        if unexpected or set(missing) != {"lm_head.weight"}:
+            raise SystemExit(f"{folder} is not of this shape: {unexpected or missing}")
 
     def store(self, name: str, **more: Any) -> None:
         path = self.folder / f"{name}.pt"
@@ -83,38 +91,57 @@ class Schedule:
         return self._peak * (0.02 + 0.98 * 0.5 * (1 + float(np.cos(np.pi * part))))
 
 
-def optimiser(parameters: list[tuple[str, nn.Parameter]], decay: float = 0.03) -> torch.optim.AdamW:
-    matrices = [p for n, p in parameters if p.ndim >= 2 and "embed_tokens" not in n and "position" not in n]
-    chosen = {id(p) for p in matrices}
-    rest = [p for _, p in parameters if id(p) not in chosen]
-    groups = [{"params": matrices, "weight_decay": decay}, {"params": rest, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=1e-4, betas=(0.9, 0.97), fused=True)
+class Optimiser:
+    """Muon for the layers' matrices, Adam for all else, at one learning rate."""
 
+    def __init__(self, parameters: list[tuple[str, nn.Parameter]]) -> None:
+        matrices = [p for name, p in parameters if p.ndim == 2 and ".layers." in name]
+        chosen = {id(p) for p in matrices}
+        rest = [p for _, p in parameters if id(p) not in chosen]
+        self._all = [p for _, p in parameters]
+        self._parts: tuple[torch.optim.Optimizer, ...] = (
+            torch.optim.Muon(matrices, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(rest, betas=(0.9, 0.97), weight_decay=0.0, fused=True),
+        )
 
-def set_rate(adam: torch.optim.AdamW, rate: float) -> None:
-    for group in adam.param_groups:
-        group["lr"] = rate
+    def step(self, rate: float) -> None:
+        """Clips, steps and forgets the gradients."""
+        nn.utils.clip_grad_norm_(self._all, 1.0)
+        for part in self._parts:
+            for group in part.param_groups:
+                group["lr"] = rate
+            part.step()
+            part.zero_grad(set_to_none=True)
+
+    def state(self) -> list[dict[str, Any]]:
+        return [part.state_dict() for part in self._parts]
+
+    def restore(self, state: list[dict[str, Any]]) -> None:
+        for part, values in zip(self._parts, state, strict=True):
+            part.load_state_dict(values)
 
 
 # --- the tower --------------------------------------------------------------------------------------------------
 
 
 class TowerPictures(IterableDataset[Any]):
-    """Batches ``(budget, patches uint8, target)`` of one budget each, drawn without end."""
+    """Batches ``(window, patches uint8, target)`` of one budget each, drawn without end."""
 
-    def __init__(self, seed: int, most: tuple[int, int], budgets: dict[int, float]) -> None:
-        self._seed, self._most, self._budgets = seed, most, budgets
+    def __init__(self, seed: int, phase: TowerPhase) -> None:
+        self._seed, self._phase = seed, phase
 
-    def __iter__(self) -> Iterator[tuple[int, Tensor, Target]]:
+    def __iter__(self) -> Iterator[tuple[Window, Tensor, Target]]:
         info = torch.utils.data.get_worker_info()
         rng = random.Random(self._seed * 1000 + (info.id if info else 0))
         while True:
-            budget = rng.choices(list(self._budgets), list(self._budgets.values()))[0]
-            yield tower_batch(rng, budget, BATCH[budget], self._most)
+            _, most, budgets, whole = self._phase
+            budget = rng.choices(list(budgets), list(budgets.values()))[0]
+            window = Window.whole(budget) if whole else Window.part(rng, budget)
+            yield tower_batch(rng, window, BATCH[budget if whole else 70], most)
 
 
-def tower_batch(rng: random.Random, budget: int, count: int, most: tuple[int, int]) -> tuple[int, Tensor, Target]:
-    size = BUDGET_SIZES[budget]
+def tower_batch(rng: random.Random, window: Window, count: int, most: tuple[int, int]) -> tuple[Window, Tensor, Target]:
+    size = window.size
     scenes = []
     for _ in range(count):
         spelled = rng.random() < 0.5  # signs are the hardest to learn: half of the pictures are full of them
@@ -126,11 +153,12 @@ def tower_batch(rng: random.Random, budget: int, count: int, most: tuple[int, in
                 sign_share=0.7 if spelled else 0.35,
                 most_signs=6 if spelled else 1,
                 spelled=spelled,
+                zoom=window.zoom,
             )
         )
     images = [disturbed(rng, draw(scene, size)) for scene in scenes]
-    patches = to_patches(images).mul_(255).to(torch.uint8)
-    return budget, patches, target_of(scenes, size[1] // 48, size[0] // 48)
+    patches = to_patches(images)
+    return window, patches, target_of(scenes, window)
 
 
 def disturbed(rng: random.Random, image: Pixels) -> Pixels:
@@ -145,12 +173,13 @@ def disturbed(rng: random.Random, image: Pixels) -> Pixels:
     return image
 
 
-TOWER_PHASES: tuple[tuple[float, tuple[int, int], dict[int, float]], ...] = (
-    (0.10, (1, 3), {70: 1.0}),
-    (0.45, (1, 8), {70: 1.0}),
-    (1.00, (1, 8), {70: 0.66, 140: 0.2, 280: 0.12, 560: 0.02}),
+TowerPhase = tuple[float, tuple[int, int], dict[int, float], bool]
+TOWER_PHASES: tuple[TowerPhase, ...] = (
+    (0.10, (1, 3), {70: 1.0}, False),
+    (0.85, (3, 8), {70: 0.4, 140: 0.25, 280: 0.25, 560: 0.1}, False),
+    (1.00, (1, 8), {70: 0.6, 140: 0.2, 280: 0.15, 560: 0.05}, True),
 )
-"""Until which share of the stage, how many objects, which budgets how often."""
+"""Until which share of the stage, how many objects, which budgets how often, on whole pictures or on windows."""
 
 
 def train_tower(trainer: TinyTrainer, minutes: float, peak: float) -> None:
@@ -160,68 +189,63 @@ def train_tower(trainer: TinyTrainer, minutes: float, peak: float) -> None:
         for name, p in trainer.modules.named_parameters()
         if "language_model" not in name and "lm_head" not in name
     ]
-    adam = optimiser(parameters)
+    optimiser = Optimiser(parameters)
     schedule = Schedule(minutes, state["spent"] if state else 0.0, peak=peak)
     if state:
-        adam.load_state_dict(state["adam"])
+        optimiser.restore(state["optimiser"])
     trainer.model.config.vision_config._attn_implementation = "eager"  # compiles to less than sdpa's backward costs
     tower = torch.compile(trainer.tower, dynamic=False)
     numbers = trainer.number_embeddings.detach()
     step, seen, saved, shown = 0, 0, time.monotonic(), time.monotonic()
     sums: dict[str, float] = {}
-    for share, most, budgets in TOWER_PHASES:
+    for phase in TOWER_PHASES:
+        share, _, budgets, _ = phase
         if schedule.share >= share:
             continue
-        data = DataLoader(
-            TowerPictures(int(schedule.spent) + 1, most, budgets), batch_size=None, num_workers=1, prefetch_factor=4
-        )
-        for budget, patches, target in data:
-            set_rate(adam, schedule.rate)
-            width, height = BUDGET_SIZES[budget]
+        pictures = TowerPictures(int(schedule.spent) + 1, phase)
+        for window, patches, target in DataLoader(pictures, batch_size=None, num_workers=1, prefetch_factor=4):
             with torch.autocast("cpu", torch.bfloat16):
-                soft, states = tower(patches.float() / 255, height // 16, width // 16)
+                soft, states = tower(patches, window.places(), window.rows, window.columns)
             losses = trainer.auxiliary(soft, states, target, numbers)
             loss = sum(AUXILIARY_WEIGHT[name] * value for name, value in losses.items())
             torch.autograd.backward(loss)
-            nn.utils.clip_grad_norm_([p for _, p in parameters], 1.0)
-            adam.step()
-            adam.zero_grad(set_to_none=True)
+            optimiser.step(schedule.rate)
             step, seen = step + 1, seen + len(patches)
             for name, value in losses.items():
                 sums[name] = 0.98 * sums.get(name, value.item()) + 0.02 * value.item()
             if time.monotonic() - shown > 60:
                 shown = time.monotonic()
                 report = {name: round(value, 3) for name, value in sums.items()}
-                quality = {b: tower_quality(trainer, b, 12 if b == 70 else 4) for b in budgets if b != 560}
+                quality = {b: tower_quality(trainer, Window.part(random.Random(1), b), 12) for b in budgets}
                 told = {"spent": int(schedule.spent), "step": step, "seen": seen, "quality": quality}
                 print(json.dumps({**told, **report}), flush=True)
             if time.monotonic() - saved > 240 or schedule.share >= 1:
                 saved = time.monotonic()
-                trainer.store("tower", adam=adam.state_dict(), spent=schedule.spent)
+                trainer.store("tower", optimiser=optimiser.state(), spent=schedule.spent)
             if schedule.share >= share:
                 break
 
 
 @torch.no_grad()
-def tower_quality(trainer: TinyTrainer, budget: int, count: int) -> str:
-    """On fresh pictures, at the soft tokens that hold a centre: class right, mean box error (grid units), letters."""
-    _, patches, target = tower_batch(random.Random(987654), budget, count, (1, 8))
-    width, height = BUDGET_SIZES[budget]
+def tower_quality(trainer: TinyTrainer, window: Window, count: int) -> str:
+    """On fresh pictures, at the soft tokens that hold a centre: class right, mean box error (patches), letters."""
+    _, patches, target = tower_batch(random.Random(987654), window, count, (1, 8))
     with torch.autocast("cpu", torch.bfloat16):
-        soft, _ = trainer.tower(patches.float() / 255, height // 16, width // 16)
+        soft, _ = trainer.tower(patches, window.places(), window.rows, window.columns)
     soft = soft.float()
     chosen = soft[target.picture, target.token]
     wanted = target.centre[target.picture, target.token]
     named = trainer.auxiliary.centre(chosen)
     right = wanted.gather(1, named.argmax(1, keepdim=True)).mean().item()
-    logits = trainer.auxiliary.box_logits(chosen, trainer.number_embeddings)
-    off = (logits.argmax(-1) - target.box).abs().mean().item()
+    box, logits = trainer.auxiliary.boxes(chosen, trainer.number_embeddings)
+    off = (box - target.box).abs().mean().item()
+    off_number = (logits.argmax(-1) / NUMBERS_A_PATCH - target.box).abs().mean().item()
     found = (trainer.auxiliary.centre(soft) > 0) == (target.centre > 0)
     wrong = (~found).sum().item() / len(target.token)
     signs = target.letters[:, 0] >= 0
     read = trainer.auxiliary.letters(chosen[signs]).view(-1, 6, 27).argmax(-1) == target.letters[signs]
     letters = read.float().mean().item() if signs.any() else float("nan")
-    return f"class {right:.2f} wrong {wrong:.2f} box {off:.1f} letters {letters:.2f}"
+    return f"class {right:.2f} wrong {wrong:.2f} box {off:.2f} {off_number:.2f} letters {letters:.2f}"
 
 
 # --- the text model, then both ----------------------------------------------------------------------------------
@@ -274,8 +298,8 @@ class Conversations(IterableDataset[Any]):
             else:
                 asked = chosen_exchanges(rng, exchanges(rng, scene, aspect))
             packed.append(self._packer.pack([soft] * (1 + pairs), asked, ROOM[budget]))
-        patches = to_patches([disturbed(rng, draw(scene, size)) for scene in scenes]).mul_(255).to(torch.uint8)
-        return budget, 1 + pairs, patches, target_of(scenes, size[1] // 48, size[0] // 48), packed
+        patches = to_patches([disturbed(rng, draw(scene, size)) for scene in scenes])
+        return budget, 1 + pairs, patches, target_of(scenes, Window.whole(budget)), packed
 
 
 Phase = tuple[float, tuple[int, int], dict[int, float], float]
@@ -295,9 +319,9 @@ def train_language(trainer: TinyTrainer, minutes: float, peak: float, *, joint: 
     if state is None and trainer.load(before) is None:
         raise SystemExit(f"no checkpoint of the stage {before!r} in {trainer.folder}: run that first")
     parameters = [(name, p) for name, p in trainer.modules.named_parameters() if joint or "language_model" in name]
-    adam = optimiser(parameters)
+    optimiser = Optimiser(parameters)
     if state:
-        adam.load_state_dict(state["adam"])
+        optimiser.restore(state["optimiser"])
     schedule = Schedule(minutes, state["spent"] if state else 0.0, peak=peak)
     packer = Packer(trainer.tokenizer)
     trainer.model.config.vision_config._attn_implementation = "eager"
@@ -313,12 +337,11 @@ def train_language(trainer: TinyTrainer, minutes: float, peak: float, *, joint: 
             batch_size=None, num_workers=1, prefetch_factor=4,
         )  # fmt: skip
         for budget, pictures, patches, target, packed in data:
-            set_rate(adam, schedule.rate)
-            width, height = BUDGET_SIZES[budget]
+            window = Window.whole(budget)
             batch = collate(packed, ROOM[budget])
             with torch.autocast("cpu", torch.bfloat16):
                 with torch.set_grad_enabled(joint):
-                    soft, states = tower(patches.float() / 255, height // 16, width // 16)
+                    soft, states = tower(patches, window.places(), window.rows, window.columns)
                 embedded = embed(trainer.model, batch, soft, packer.image_id)
                 mask = torch.zeros(batch.mask.shape, dtype=torch.bfloat16).masked_fill_(~batch.mask, -1e9)
                 hidden = text(embedded, mask, batch.position)
@@ -327,9 +350,7 @@ def train_language(trainer: TinyTrainer, minutes: float, peak: float, *, joint: 
                 auxiliary = trainer.auxiliary(soft, states, target, trainer.number_embeddings.detach())
                 loss = loss + 0.25 * sum(AUXILIARY_WEIGHT[name] * value for name, value in auxiliary.items())
             torch.autograd.backward(loss)
-            nn.utils.clip_grad_norm_([p for _, p in parameters], 1.0)
-            adam.step()
-            adam.zero_grad(set_to_none=True)
+            optimiser.step(schedule.rate)
             step, seen = step + 1, seen + len(patches)
             for key, value in {**report, f"loss{budget}": loss.item(), f"pictures{pictures}": report["words"]}.items():
                 sums[key] = 0.97 * sums.get(key, value) + 0.03 * value
@@ -339,7 +360,7 @@ def train_language(trainer: TinyTrainer, minutes: float, peak: float, *, joint: 
                 print(json.dumps({"spent": int(schedule.spent), "step": step, "seen": seen, **log}), flush=True)
             if time.monotonic() - saved > 240 or schedule.share >= 1:
                 saved = time.monotonic()
-                trainer.store(name, adam=adam.state_dict(), spent=schedule.spent)
+                trainer.store(name, optimiser=optimiser.state(), spent=schedule.spent)
             if schedule.share >= share:
                 break
 
