@@ -2,8 +2,8 @@
 
     python scripts/readme_outputs.py
 
-A block of ``sh`` or ``python`` with ``<!-- output: NAME -->`` under it is run in the project's root, and the block under
-the mark replaced. Needs Chromium for the picture of the page.
+A block of ``sh`` or ``python`` with ``<!-- output: NAME -->`` under it is run in the project's root, and the block
+under the mark replaced. Needs Chromium for the picture of the page.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def frame_of(video: Path, second: float, path: Path) -> None:
     with av.open(str(video)) as container:
         for frame in container.decode(video=0):
             if frame.time is not None and frame.time >= second:
-                frame.to_image().resize((960, 540), Image.Resampling.LANCZOS).save(path, quality=88)
+                Image.fromarray(frame.to_ndarray(format="rgb24")).resize((960, 540), Image.Resampling.LANCZOS).save(
+                    path, quality=88
+                )
                 return
 
 
