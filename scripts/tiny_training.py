@@ -23,6 +23,8 @@ from torch.utils.data import DataLoader, IterableDataset
 from transformers import Gemma4ForConditionalGeneration
 
 BATCH = {70: 16, 140: 8, 280: 4, 560: 2}
+TALK_BATCH = {70: 6, 140: 4, 280: 2, 560: 1}
+"""Pictures a step by budget, for the tower and for the text model, which early on wants many small steps."""
 AUXILIARY_WEIGHT = {"patch": 1.0, "edges": 1.0, "place": 0.5, "glyph": 1.0, "centre": 0.25, "box": 0.5, "letters": 0.5}
 
 
@@ -289,7 +291,7 @@ class Conversations(IterableDataset[Any]):
         aspect = size[0] / size[1]
         soft = size[0] * size[1] // 48**2
         scenes, packed = [], []
-        for _ in range(BATCH[budget] // (2 if pairs else 1)):
+        for _ in range(max(1, TALK_BATCH[budget] // (2 if pairs else 1))):
             scene = random_scene(rng, aspect=aspect, things=self._most)
             scenes.append(scene)
             if pairs:
@@ -304,8 +306,8 @@ class Conversations(IterableDataset[Any]):
 
 Phase = tuple[float, tuple[int, int], dict[int, float], float]
 LANGUAGE_PHASES: tuple[Phase, ...] = (
-    (0.15, (1, 2), {70: 1.0}, 0.0),
-    (0.35, (1, 4), {70: 1.0}, 0.05),
+    (0.12, (1, 2), {70: 1.0}, 0.0),
+    (0.45, (1, 4), {70: 1.0}, 0.05),
     (1.00, (1, 8), {70: 0.7, 140: 0.2, 280: 0.1}, 0.08),
 )
 JOINT_PHASES: tuple[Phase, ...] = ((1.00, (1, 8), {70: 0.5, 140: 0.24, 280: 0.24, 560: 0.02}, 0.08),)
