@@ -35,6 +35,8 @@ class Packed:
     weight: list[float] = field(default_factory=list)
     """Weight of predicting this token; 0 for everything that is no answer."""
     coordinate: list[bool] = field(default_factory=list)
+    looks: list[tuple[int, ...]] = field(default_factory=list)
+    """Places in the sequence of the soft tokens that show what this token says; none for most."""
 
 
 class Packer:
@@ -55,18 +57,20 @@ class Packer:
         ids: list[int] = self._tokenizer(text, add_special_tokens=False).input_ids
         return ids
 
-    def pack(self, soft: Sequence[int], exchanges: Sequence[Exchange], room: int) -> Packed:
-        """``soft``: soft tokens of each picture. Exchanges that do not fit in ``room`` are left out."""
+    def pack(self, grids: Sequence[tuple[int, int]], exchanges: Sequence[Exchange], room: int) -> Packed:
+        """``grids``: rows and columns of each picture's soft tokens. What does not fit in ``room`` is left out."""
         ids = list(self._opening)
-        for count in soft:
-            ids += [self._begin, *[self.image_id] * count, self._end]
+        for rows, columns in grids:
+            ids += [self._begin, *[self.image_id] * (rows * columns), self._end]
         start = len(ids)
-        packed = Packed(ids, [0] * start, list(range(start)), [0.0] * start, [False] * start)
+        packed = Packed(ids, [0] * start, list(range(start)), [0.0] * start, [False] * start, [()] * start)
         for number, exchange in enumerate(exchanges, 1):
-            self._append(packed, exchange, number, start, room)
+            self._append(packed, exchange, number, start, room, grids[0])
         return packed
 
-    def _append(self, packed: Packed, exchange: Exchange, number: int, start: int, room: int) -> None:
+    def _append(
+        self, packed: Packed, exchange: Exchange, number: int, start: int, room: int, grid: tuple[int, int]
+    ) -> None:
         question = self._ids(exchange.prompt) + self._middle
         answer = self._ids(exchange.answer) + self._closing
         length = len(question) + len(answer)
@@ -83,6 +87,21 @@ class Packer:
         packed.position += range(start, start + length)
         packed.weight += [0.0] * len(question) + [weight] * len(answer)
         packed.coordinate += [False] * len(question) + coordinates
+        packed.looks += [()] * len(question) + self._looks(exchange, len(answer), grid)
+
+    def _looks(self, exchange: Exchange, length: int, grid: tuple[int, int]) -> list[tuple[int, ...]]:
+        """A set of places for each of the answer's ``length`` tokens; the closing token has none."""
+        rows, columns = grid
+        first = len(self._opening) + 1
+        looks: list[tuple[int, ...]] = []
+        for text, points in exchange.parts:
+            places = {
+                first + min(rows - 1, int(y * rows)) * columns + min(columns - 1, int(x * columns)) for x, y in points
+            }
+            looks += [tuple(sorted(places))] * len(self._ids(text))
+        looks.append(())
+        # Pieces may join across parts; then nothing is said of this answer.
+        return looks if len(looks) == length else [()] * length
 
 
 @dataclass(slots=True)
@@ -95,6 +114,16 @@ class Batch:
     """``(B, 1, L, L)`` True where a token may look."""
     weight: Tensor
     coordinate: Tensor
+    row: Tensor
+    """``(K,)`` of the tokens that show where to look, with the place before each, where it is predicted, in ``query``
+    and the places to look at in ``keys`` ``(K, 8)``, filled up with the first of them."""
+    query: Tensor
+    keys: Tensor
+    fresh: Tensor
+    """``(K, 8)`` False where ``keys`` is filled up."""
+
+
+MOST_PLACES = 8
 
 
 def collate(packed: Sequence[Packed], room: int) -> Batch:
@@ -106,12 +135,24 @@ def collate(packed: Sequence[Packed], room: int) -> Batch:
     same = segment[:, :, None] == segment[:, None, :]
     picture = (segment[:, None, :] == 0) & (segment[:, :, None] >= 0)
     mask = (same | picture) & torch.ones(room, room, dtype=torch.bool).tril()
+    shown = [
+        (row, place - 1, looks[:MOST_PLACES])
+        for row, one in enumerate(packed)
+        for place, looks in enumerate(one.looks)
+        if looks
+    ]
+    keys = [[*looks, *looks[:1] * (MOST_PLACES - len(looks))] for _, _, looks in shown]
+    fresh = [[place < len(looks) for place in range(MOST_PLACES)] for _, _, looks in shown]
     return Batch(
         padded("ids", 0, torch.long),
         padded("position", 0, torch.long),
         mask[:, None],
         padded("weight", 0.0, torch.float),
         padded("coordinate", False, torch.bool),
+        torch.tensor([row for row, _, _ in shown], dtype=torch.long),
+        torch.tensor([query for _, query, _ in shown], dtype=torch.long),
+        torch.tensor(keys, dtype=torch.long).view(-1, MOST_PLACES),
+        torch.tensor(fresh, dtype=torch.bool).view(-1, MOST_PLACES),
     )
 
 
@@ -143,6 +184,15 @@ def answer_loss(
         loss = loss + (box + missed.mean()) * coordinate.sum()
         report["box"] = box.item()
     return loss / weight.sum(), report
+
+
+def look_loss(attention: Tensor, batch: Batch) -> Tensor:
+    """How far one head's ``(B, L, L)`` attention is from what each token is about: minus the log of its share there.
+
+    The language loss alone takes tens of thousands of pictures to find out where to look.
+    """
+    share = attention[batch.row[:, None], batch.query[:, None], batch.keys].float() * batch.fresh
+    return -torch.log(share.sum(1) + 1e-3).mean()
 
 
 def chosen_exchanges(rng: random.Random, exchanges: Sequence[Exchange]) -> list[Exchange]:

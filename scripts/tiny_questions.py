@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from scenes import CLASSES, LABELS, PLURALS, SIGN, Scene
+from scenes import CLASSES, LABELS, PLURALS, SIGN, Scene, Thing, letter_spans
 
 GRID = 1000
 NUMBER_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -27,13 +27,23 @@ COMPARE_PROMPTS = ("What has changed between the pictures?", "What has changed?"
 TIME_PROMPTS = ("Is it day or night?", "What time of day is it?")
 
 
+Points = tuple[tuple[float, float], ...]
+"""``(x, y)`` in 0..1 of the picture."""
+Part = tuple[str, Points]
+"""A piece of an answer, and the points of the picture that it is about."""
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """One user turn and the answer to it."""
 
     kind: str
     prompt: str
-    answer: str
+    parts: tuple[Part, ...]
+
+    @property
+    def answer(self) -> str:
+        return "".join(text for text, _ in self.parts)
 
 
 def amount(count: int, label: str) -> str:
@@ -46,20 +56,47 @@ def listed(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
 
 
+def caption_parts(scene: Scene) -> Iterator[Part]:
+    labels = [label for label in LABELS if scene.count(label)]
+    yield f"A {PLACE_WORDS[scene.place]} " + ("by day" if scene.time == "day" else "at night") + " with", ()
+    for number, label in enumerate(labels):
+        points = _points(scene, label)
+        if number:
+            yield " and" if number == len(labels) - 1 else ",", points
+        yield f" {amount(scene.count(label), label)}", points
+    yield ".", ()
+
+
 def caption(scene: Scene) -> str:
-    counts = [(scene.count(label), label) for label in LABELS if scene.count(label)]
-    where = f"A {PLACE_WORDS[scene.place]} " + ("by day" if scene.time == "day" else "at night")
-    return f"{where} with {listed([amount(*pair) for pair in counts])}."
+    return "".join(text for text, _ in caption_parts(scene))
+
+
+def detection_parts(scene: Scene, labels: Sequence[str], aspect: float) -> Iterator[Part]:
+    things = scene.ordered(labels)
+    if not things:
+        yield "```json\n[]\n```", ()
+        return
+    yield "```json\n[\n", ()
+    for number, thing in enumerate(things):
+        x1, y1, x2, y2 = (round(value * GRID) for value in thing.box(aspect))
+        row = f'  {{"box_2d": [{y1}, {x1}, {y2}, {x2}], "label": "{thing.label}'
+        yield ('"},\n' if number else "") + row, (centre(thing, aspect),)
+    yield '"}\n]\n```', ()
 
 
 def detections(scene: Scene, labels: Sequence[str], aspect: float = 16 / 9) -> str:
     """The fenced JSON list for the things with these labels, left to right; ``[]`` where there are none."""
-    rows = []
-    for thing in scene.ordered(labels):
-        x1, y1, x2, y2 = (round(value * GRID) for value in thing.box(aspect))
-        rows.append(f'  {{"box_2d": [{y1}, {x1}, {y2}, {x2}], "label": "{thing.label}"}}')
-    body = "[\n" + ",\n".join(rows) + "\n]" if rows else "[]"
-    return f"```json\n{body}\n```"
+    return "".join(text for text, _ in detection_parts(scene, labels, aspect))
+
+
+def centre(thing: Thing, aspect: float = 16 / 9) -> tuple[float, float]:
+    """Of the part of it that lies in the picture."""
+    x1, y1, x2, y2 = thing.box(aspect)
+    return (x1 + x2) / 2, (y1 + y2) / 2
+
+
+def _points(scene: Scene, label: str) -> Points:
+    return tuple(centre(thing) for thing in scene.things if thing.label == label)
 
 
 def detect_prompt(labels: Sequence[str]) -> str:
@@ -67,11 +104,11 @@ def detect_prompt(labels: Sequence[str]) -> str:
 
 
 def caption_exchange(rng: random.Random, scene: Scene) -> Exchange:
-    return Exchange("caption", rng.choice(CAPTION_PROMPTS), caption(scene))
+    return Exchange("caption", rng.choice(CAPTION_PROMPTS), tuple(caption_parts(scene)))
 
 
 def detect_all(scene: Scene, aspect: float) -> Exchange:
-    return Exchange("detect", detect_prompt(()), detections(scene, LABELS, aspect))
+    return Exchange("detect", detect_prompt(()), tuple(detection_parts(scene, LABELS, aspect)))
 
 
 def detect_some(rng: random.Random, scene: Scene, aspect: float) -> Exchange:
@@ -80,33 +117,40 @@ def detect_some(rng: random.Random, scene: Scene, aspect: float) -> Exchange:
     wanted = set(rng.sample(present, rng.randint(0 if rng.random() < 0.15 else 1, len(present))))
     wanted |= set(rng.sample(LABELS, rng.choice((0, 0, 1, 1, 2, 3)))) or (set() if wanted else {rng.choice(LABELS)})
     labels = rng.sample(sorted(wanted), len(wanted))
-    return Exchange("detect", detect_prompt(labels), detections(scene, labels, aspect))
+    return Exchange("detect", detect_prompt(labels), tuple(detection_parts(scene, labels, aspect)))
 
 
 def count_exchange(rng: random.Random, scene: Scene) -> Exchange:
     label = _asked_label(rng, scene, 0.8)
     prompt = rng.choice((f"How many {PLURALS[label]}?", f"How many {PLURALS[label]} are there?"))
-    return Exchange("count", prompt, str(scene.count(label)))
+    return Exchange("count", prompt, ((str(scene.count(label)), _points(scene, label)),))
 
 
 def yes_no(rng: random.Random, scene: Scene) -> Exchange:
     label = _asked_label(rng, scene, 0.5)
     count = scene.count(label)
     prompt = rng.choice((f"Is there a {label}?", f"Are there any {PLURALS[label]}?", f"Do you see a {label}?"))
-    return Exchange("check", prompt, f"Yes, {amount(count, label)}." if count else f"No, no {label}.")
+    answer = f"Yes, {amount(count, label)}." if count else f"No, no {label}."
+    return Exchange("check", prompt, ((answer, _points(scene, label)),))
 
 
 def read_exchange(rng: random.Random, scene: Scene) -> Exchange:
-    texts = [thing.text for thing in scene.ordered((SIGN,))]
-    return Exchange("read", rng.choice(READ_PROMPTS), ", ".join(texts) if texts else "There is no sign.")
+    signs = scene.ordered((SIGN,))
+    parts: list[Part] = [] if signs else [("There is no sign.", ())]
+    for number, sign in enumerate(signs):
+        x1, y1, x2, y2 = sign.box(16 / 9)
+        parts += [(", ", ())] if number else []
+        for letter, (start, end) in zip(sign.text, letter_spans(sign.text), strict=True):
+            parts.append((letter, ((x1 + (x2 - x1) * (start + end) / 2, (y1 + y2) / 2),)))
+    return Exchange("read", rng.choice(READ_PROMPTS), tuple(parts))
 
 
 def time_exchange(rng: random.Random, scene: Scene) -> Exchange:
-    return Exchange("time", rng.choice(TIME_PROMPTS), "Day." if scene.time == "day" else "Night.")
+    return Exchange("time", rng.choice(TIME_PROMPTS), (("Day." if scene.time == "day" else "Night.", ()),))
 
 
 def compare_exchange(rng: random.Random, before: Scene, after: Scene) -> Exchange:
-    return Exchange("compare", rng.choice(COMPARE_PROMPTS), changes(before, after))
+    return Exchange("compare", rng.choice(COMPARE_PROMPTS), ((changes(before, after), ()),))
 
 
 def changes(before: Scene, after: Scene) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from scenes import Pixels, draw, random_scene, varied
-from tiny_language import ROOM, Packed, Packer, answer_loss, chosen_exchanges, collate, embed
+from tiny_language import ROOM, Packed, Packer, answer_loss, chosen_exchanges, collate, embed, look_loss
 from tiny_model import build_model, build_tokenizer, number_ids, save
 from tiny_questions import compare_exchange, exchanges
 from tiny_tower import BUDGET_SIZES, NUMBERS_A_PATCH, Auxiliary, Target, Tower, Window, target_of, to_patches
@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from transformers import Gemma4ForConditionalGeneration
 
 BATCH = {70: 16, 140: 8, 280: 4, 560: 2}
-TALK_BATCH = {70: 6, 140: 4, 280: 2, 560: 1}
+TALK_BATCH = {70: 12, 140: 8, 280: 4, 560: 2}
 """Pictures a step by budget, for the tower and for the text model, which early on wants many small steps."""
 AUXILIARY_WEIGHT = {"patch": 1.0, "edges": 1.0, "place": 0.5, "glyph": 1.0, "centre": 0.25, "box": 0.5, "letters": 0.5}
 
@@ -253,6 +253,10 @@ def tower_quality(trainer: TinyTrainer, window: Window, count: int) -> str:
 # --- the text model, then both ----------------------------------------------------------------------------------
 
 
+LOOKING = (2, 3, 4)
+"""Layers whose first head is taught where to look."""
+
+
 class TextModel(nn.Module):
     """The text model's layers on packed sequences, without a cache, so that they compile to few kernels."""
 
@@ -260,16 +264,23 @@ class TextModel(nn.Module):
         super().__init__()
         self.text = model.model.language_model
 
-    def forward(self, states: Tensor, mask: Tensor, position: Tensor) -> Tensor:
-        """``(B, L, hidden)`` of the last layer; ``mask``: ``(B, 1, L, L)`` to be added to the scores."""
+    def forward(self, states: Tensor, mask: Tensor, position: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """``(B, L, hidden)`` of the last layer, and the first head's attention ``(B, L, L)`` in each of the layers
+        `LOOKING`; ``mask``: ``(B, 1, L, L)`` to be added to the scores."""
         types = self.text.config.layer_types
         rotary = {kind: self.text.rotary_emb(states, position, kind) for kind in set(types)}
-        for kind, layer in zip(types, self.text.layers, strict=True):
-            states = layer(
-                states, None, shared_kv_states={}, position_embeddings=rotary[kind], attention_mask=mask,
-                position_ids=position,
+        attention = []
+        for number, (kind, layer) in enumerate(zip(types, self.text.layers, strict=True)):
+            seen, weights = layer.self_attn(
+                hidden_states=layer.input_layernorm(states), position_embeddings=rotary[kind], attention_mask=mask,
+                shared_kv_states={}, position_ids=position,
             )  # fmt: skip
-        return self.text.norm(states)  # type: ignore[no-any-return]
+            states = states + layer.post_attention_layernorm(seen)
+            thought = layer.mlp(layer.pre_feedforward_layernorm(states))
+            states = (states + layer.post_feedforward_layernorm(thought)) * layer.layer_scalar
+            if number in LOOKING:
+                attention.append(weights[:, 0])
+        return self.text.norm(states), attention
 
 
 class Conversations(IterableDataset[Any]):
@@ -289,7 +300,7 @@ class Conversations(IterableDataset[Any]):
     def _batch(self, rng: random.Random, budget: int, pairs: bool) -> tuple[int, int, Tensor, Target, list[Packed]]:
         size = BUDGET_SIZES[budget]
         aspect = size[0] / size[1]
-        soft = size[0] * size[1] // 48**2
+        grid = (size[1] // 48, size[0] // 48)
         scenes, packed = [], []
         for _ in range(max(1, TALK_BATCH[budget] // (2 if pairs else 1))):
             scene = random_scene(rng, aspect=aspect, things=self._most)
@@ -299,7 +310,7 @@ class Conversations(IterableDataset[Any]):
                 asked = [compare_exchange(rng, *scenes[-2:])]
             else:
                 asked = chosen_exchanges(rng, exchanges(rng, scene, aspect))
-            packed.append(self._packer.pack([soft] * (1 + pairs), asked, ROOM[budget]))
+            packed.append(self._packer.pack([grid] * (1 + pairs), asked, ROOM[budget]))
         patches = to_patches([disturbed(rng, draw(scene, size)) for scene in scenes])
         return budget, 1 + pairs, patches, target_of(scenes, Window.whole(budget)), packed
 
@@ -346,8 +357,11 @@ def train_language(trainer: TinyTrainer, minutes: float, peak: float, *, joint: 
                     soft, states = tower(patches, window.places(), window.rows, window.columns)
                 embedded = embed(trainer.model, batch, soft, packer.image_id)
                 mask = torch.zeros(batch.mask.shape, dtype=torch.bfloat16).masked_fill_(~batch.mask, -1e9)
-                hidden = text(embedded, mask, batch.position)
+                hidden, attention = text(embedded, mask, batch.position)
                 loss, report = answer_loss(trainer.model, hidden, batch, trainer.numbers)
+            if len(batch.row):
+                look = sum(look_loss(weights, batch) for weights in attention)
+                loss, report["look"] = loss + 0.15 * look, look.item() / len(attention)
             if joint:
                 auxiliary = trainer.auxiliary(soft, states, target, trainer.number_embeddings.detach())
                 loss = loss + 0.25 * sum(AUXILIARY_WEIGHT[name] * value for name, value in auxiliary.items())

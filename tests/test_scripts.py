@@ -128,14 +128,17 @@ def test_a_packed_exchange_sees_what_it_sees_alone(tiny_parts: tuple[Any, Any]) 
 
     tokenizer, model = tiny_parts
     packer, soft = Packer(tokenizer), torch.randn(6, 256, generator=torch.Generator().manual_seed(1))
-    asked = [Exchange("count", "How many cars?", "2"), Exchange("caption", "What do you see?", "A park by day.")]
+    asked = [
+        Exchange("count", "How many cars?", (("2", ()),)),
+        Exchange("caption", "What do you see?", (("A park by day.", ()),)),
+    ]
 
     def states(exchanges: list[Exchange]) -> torch.Tensor:
-        batch = collate([packer.pack([6], exchanges, 96)], 96)
+        batch = collate([packer.pack([(2, 3)], exchanges, 96)], 96)
         mask = torch.zeros(batch.mask.shape).masked_fill_(~batch.mask, -1e9)
         with torch.inference_mode():
             embedded = embed(model, batch, soft[None], packer.image_id)
-            out: torch.Tensor = TextModel(model)(embedded, mask, batch.position)[batch.weight > 0]
+            out: torch.Tensor = TextModel(model)(embedded, mask, batch.position)[0][batch.weight > 0]
         return out
 
     together, alone = states(asked), torch.cat([states([exchange]) for exchange in asked])
