@@ -14,7 +14,10 @@ Pixels = NDArray[np.uint8]
 
 @functools.lru_cache(maxsize=8)
 def backdrop(place: str, time: str, seed: int, size: tuple[int, int]) -> Pixels:
-    """``(H, W, 3)`` uint8 RGB of ``size`` = (W, H): street, park, square or beach, by day or night. Not to be changed."""
+    """``(H, W, 3)`` uint8 RGB of ``size`` = (W, H): street, park, square or beach, by day or night.
+
+    It is kept for the next call: copy it before you draw on it.
+    """
     rng = random.Random(seed)
     width, height = size
     horizon = int(height * rng.uniform(0.42, 0.6))

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scenes import LABELS, SIGN, Pixels, Scene, Thing, letter_spans
+from backdrops import Pixels
+from scenes import LABELS, SIGN, Scene, Thing, letter_spans
 from torch import Tensor, nn
 from transformers import Gemma4ForConditionalGeneration
 

@@ -12,8 +12,9 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from backdrops import Pixels
 from safetensors.torch import load_file
-from scenes import Pixels, draw, random_scene, varied
+from scenes import draw, random_scene, varied
 from tiny_language import ROOM, Packed, Packer, answer_loss, chosen_exchanges, collate, embed, look_loss
 from tiny_model import build_model, build_tokenizer, number_ids, save
 from tiny_questions import compare_exchange, exchanges
@@ -278,7 +279,7 @@ class TextModel(nn.Module):
             states = states + layer.post_attention_layernorm(seen)
             thought = layer.mlp(layer.pre_feedforward_layernorm(states))
             states = (states + layer.post_feedforward_layernorm(thought)) * layer.layer_scalar
-            if number in LOOKING:
+            if number in LOOKING and weights is not None:  # sdpa keeps them to itself
                 attention.append(weights[:, 0])
         return self.text.norm(states), attention
 
@@ -360,8 +361,8 @@ def train_language(trainer: TinyTrainer, minutes: float, peak: float, *, joint: 
                 hidden, attention = text(embedded, mask, batch.position)
                 loss, report = answer_loss(trainer.model, hidden, batch, trainer.numbers)
             if len(batch.row):
-                look = sum(look_loss(weights, batch) for weights in attention)
-                loss, report["look"] = loss + 0.15 * look, look.item() / len(attention)
+                look = torch.stack([look_loss(weights, batch) for weights in attention]).mean()
+                loss, report["look"] = loss + 0.45 * look, look.item()
             if joint:
                 auxiliary = trainer.auxiliary(soft, states, target, trainer.number_embeddings.detach())
                 loss = loss + 0.25 * sum(AUXILIARY_WEIGHT[name] * value for name, value in auxiliary.items())
