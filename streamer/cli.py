@@ -85,7 +85,7 @@ def demo(
     from streamer.streams import StreamSettings
     from streamer.watch import sample_video
 
-    settings = StreamSettings(tasks=(Task.caption(), Task.detect()), budget=140, fps=2.0)
+    settings = StreamSettings(tasks=(Task.caption(), Task.detect()), budget=70, fps=2.0)
     address = video or str(sample_video())
     _check_there([address])
     with _loaded("tiny") as model:

@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from streamer.analyzer import Analyzer, Job
 from streamer.frames import Frame
 from streamer.gemma.checkpoint import load
 from streamer.gemma.engine import Engine
+from streamer.geometry import Box, iou
 from streamer.models.base import Request
 from streamer.models.local import LocalModel
 from streamer.results import FrameResult
@@ -72,3 +75,31 @@ def test_its_answers_are_those_of_transformers_generate() -> None:
     expected = [reference.ids(request) for request in requests]
     assert [engine.generate([request])[0].token_ids for request in requests[:4]] == expected[:4]
     assert [answer.token_ids for answer in engine.generate(requests)] == expected
+
+
+def test_it_finds_what_is_in_the_street() -> None:
+    found = there = hits = 0
+    for result, frame in answered("street", "every 2 s", 70, Task.detect()):
+        true = [(o["label"], Box(**o["box"])) for o in frame["objects"] if o["visible"] > 0.6]
+        there += len(true)
+        found += len(result.detections)
+        for label, box in true:
+            hits += any(d.label == label and iou(d.box, box) >= 0.5 for d in result.detections)
+    assert hits / there > 0.6
+    assert hits / found > 0.6
+
+
+def test_it_says_yes_and_no() -> None:
+    results = answered(
+        "night", "every 5 s", 140, Task.check("Is there a car?"), Task.check("Is there a bus?", name="bus")
+    )
+    assert [result.answers["check"]["answer"] for result, _ in results] == [True] * len(results)
+    assert [result.answers["bus"]["answer"] for result, _ in results] == [False] * len(results)
+
+
+@pytest.mark.parametrize("time", ["day", "night"])
+def test_captions_tell_the_time_of_day(time: str) -> None:
+    name = {"day": "street", "night": "night"}[time]
+    for result, _ in answered(name, "every 6 s", 70, Task.caption()):
+        assert result.caption is not None
+        assert ("by day" if time == "day" else "at night") in result.caption
