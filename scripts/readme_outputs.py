@@ -21,7 +21,8 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
 _MARKED = re.compile(
-    r"```(?P<language>sh|python)\n(?P<code>(?:(?!```).)*)```\n\n<!-- output: (?P<name>\w+) -->\n(?:\n```text\n.*?```\n)?",
+    r"```(?P<language>sh|python)\n(?P<code>(?:(?!```).)*)```\n\n"
+    r"<!-- output: (?P<name>\w+) -->\n(?:\n```text\n.*?```\n)?",
     re.DOTALL,
 )
 _FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
