@@ -291,7 +291,9 @@ def test_ctrl_c_leaves_a_journal_of_whole_lines_and_no_video(model: Path, tmp_pa
     rows = list(read_journal(out / name))
     assert [row["type"] for row in rows] == ["job"] + ["frame"] * (len(rows) - 1)
     assert len(rows) > 5
-    assert f"note: stopped after {len(rows) - 1} frames of {source}; they are in {out / name}" in said
+    # The interrupt may come between a row's writing and its counting.
+    counts = (len(rows) - 1, len(rows) - 2)
+    assert any(f"note: stopped after {count} frames of {source}; they are in {out / name}" in said for count in counts)
 
 
 def test_a_reader_that_goes_away_is_no_traceback(model: Path, tmp_path: Path) -> None:
