@@ -50,10 +50,15 @@ def _processor() -> str:
 
 
 def report(
-    title: str, rows: Sequence[Mapping[str, Any]], *, as_json: bool, notes: Mapping[str, Any] | None = None
+    title: str,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    as_json: bool,
+    notes: Mapping[str, Any] | None = None,
+    more_versions: Mapping[str, str] | None = None,
 ) -> None:
     """The rows as a table with the machine under it, or everything as one JSON object."""
-    versions = {name: version(name) for name in PACKAGES}
+    versions = {name: version(name) for name in PACKAGES} | dict(more_versions or {})
     if as_json:
         everything = {"benchmark": title, "machine": machine(), "versions": versions, "notes": notes or {}}
         print(json.dumps({**everything, "rows": list(rows)}))

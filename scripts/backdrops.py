@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
+Colour = tuple[int, int, int]
 
 
 @functools.lru_cache(maxsize=8)
@@ -30,13 +31,18 @@ def backdrop(place: str, time: str, seed: int, size: tuple[int, int]) -> Pixels:
     return canvas
 
 
-def _shade(rng: random.Random, base: tuple[int, int, int], spread: int = 18) -> tuple[int, int, int]:
+def _shade(rng: random.Random, base: Colour, spread: int = 18) -> Colour:
     shift = rng.randint(-spread, spread)
     red, green, blue = (min(255, max(0, value + shift + rng.randint(-8, 8))) for value in base)
     return red, green, blue
 
 
-def _box(canvas: Pixels, x0: float, y0: float, x1: float, y1: float, colour: tuple[int, int, int]) -> None:
+def _darker(colour: Colour, by: int) -> Colour:
+    red, green, blue = (max(0, value - by) for value in colour)
+    return red, green, blue
+
+
+def _box(canvas: Pixels, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
     canvas[max(0, int(y0)) : max(0, int(y1)), max(0, int(x0)) : max(0, int(x1))] = colour
 
 
@@ -54,13 +60,13 @@ def _houses(canvas: Pixels, horizon: int, rng: random.Random, tallest: float) ->
         wide, tall = rng.uniform(0.07, 0.17) * width, rng.uniform(0.25, 1.0) * tallest * height
         wall = _shade(rng, rng.choice(((180, 150, 130), (160, 165, 175), (200, 185, 150), (150, 120, 110))))
         _box(canvas, x, horizon - tall, x + wide, horizon, wall)
-        pane = tuple(max(0, value - 55) for value in wall)
+        pane = _darker(wall, 55)
         columns, rows = rng.randint(2, 4), max(1, int(tall / (0.07 * height)))
         for column in range(columns):
             for row in range(rows):
                 left = x + wide * (column + 0.3) / columns
                 up = horizon - tall + tall * (row + 0.3) / rows
-                _box(canvas, left, up, left + wide * 0.4 / columns, up + tall * 0.4 / rows, pane)  # type: ignore[arg-type]
+                _box(canvas, left, up, left + wide * 0.4 / columns, up + tall * 0.4 / rows, pane)
         x += wide + rng.choice((0.0, 0.0, 0.02)) * width
 
 
@@ -99,9 +105,9 @@ def _park(canvas: Pixels, horizon: int, rng: random.Random) -> None:
 def _square(canvas: Pixels, horizon: int, rng: random.Random) -> None:
     height, width = canvas.shape[:2]
     _houses(canvas, horizon, rng, 0.3)
-    tile = np.array(_shade(rng, (186, 176, 160)))
+    tile = _shade(rng, (186, 176, 160))
     canvas[horizon:] = tile
-    line = tuple(int(value) - 22 for value in tile)
+    line = _darker(tile, 22)
     for row in range(1, 6):
         y = horizon + int((height - horizon) * (row / 6) ** 1.6)
         cv2.line(canvas, (0, y), (width, y), line, max(1, height // 300), cv2.LINE_AA)

@@ -76,7 +76,7 @@ def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     readme = ROOT / "README.md"
     readme.write_text(outputs(readme.read_text()))
-    frame_of(ROOT / "out" / "street.annotated.mp4", 10.2, IMAGES / "annotated.jpg")
+    frame_of(ROOT / "out" / "street.annotated.mp4", 12.04, IMAGES / "annotated.jpg")
     figure = Image.open(ROOT / "budgets.png").convert("RGB")
     figure.resize((1000, figure.height * 1000 // figure.width)).save(IMAGES / "budgets.jpg", quality=86)
     (ROOT / "budgets.png").unlink()

@@ -88,7 +88,8 @@ class Thing:
         """``x1, y1, x2, y2`` in 0..1, clipped to a picture of that width / height."""
         half_width, half_height = self.width / 2, self.width * aspect / self.sprite_aspect / 2
         corners = (self.x - half_width, self.y - half_height, self.x + half_width, self.y + half_height)
-        return tuple(min(1.0, max(0.0, value)) for value in corners)  # type: ignore[return-value]
+        x1, y1, x2, y2 = (min(1.0, max(0.0, value)) for value in corners)
+        return x1, y1, x2, y2
 
     def visible(self, aspect: float) -> float:
         """The part of it, in 0..1, that lies inside the picture."""

@@ -17,7 +17,7 @@ from tiny_tower import number_loss
 from torch import Tensor
 from transformers import Gemma4ForConditionalGeneration, PreTrainedTokenizerFast
 
-ROOM = {70: 512, 140: 512, 280: 640, 560: 896}
+ROOM = {70: 384, 140: 448, 280: 576, 560: 896}
 """Length of a packed sequence by budget."""
 KIND_WEIGHT = {"caption": 2.0, "detect": 1.0, "count": 4.0, "check": 2.0, "read": 3.0, "time": 1.0, "compare": 3.0}
 BOX_PIECES = ('"},\n▁▁{"box_2d":▁[', '▁▁{"box_2d":▁[', ",▁")
@@ -65,11 +65,11 @@ class Packer:
         start = len(ids)
         packed = Packed(ids, [0] * start, list(range(start)), [0.0] * start, [False] * start, [()] * start)
         for number, exchange in enumerate(exchanges, 1):
-            self._append(packed, exchange, number, start, room, grids[0])
+            self._append(packed, exchange, number, start, room, grids)
         return packed
 
     def _append(
-        self, packed: Packed, exchange: Exchange, number: int, start: int, room: int, grid: tuple[int, int]
+        self, packed: Packed, exchange: Exchange, number: int, start: int, room: int, grids: Sequence[tuple[int, int]]
     ) -> None:
         question = self._ids(exchange.prompt) + self._middle
         answer = self._ids(exchange.answer) + self._closing
@@ -87,17 +87,20 @@ class Packer:
         packed.position += range(start, start + length)
         packed.weight += [0.0] * len(question) + [weight] * len(answer)
         packed.coordinate += [False] * len(question) + coordinates
-        packed.looks += [()] * len(question) + self._looks(exchange, len(answer), grid)
+        packed.looks += [()] * len(question) + self._looks(exchange, len(answer), grids)
 
-    def _looks(self, exchange: Exchange, length: int, grid: tuple[int, int]) -> list[tuple[int, ...]]:
+    def _looks(self, exchange: Exchange, length: int, grids: Sequence[tuple[int, int]]) -> list[tuple[int, ...]]:
         """A set of places for each of the answer's ``length`` tokens; the closing token has none."""
-        rows, columns = grid
-        first = len(self._opening) + 1
+        first = [len(self._opening) + 1]
+        for rows, columns in grids:
+            first.append(first[-1] + rows * columns + 2)
         looks: list[tuple[int, ...]] = []
         for text, points in exchange.parts:
-            places = {
-                first + min(rows - 1, int(y * rows)) * columns + min(columns - 1, int(x * columns)) for x, y in points
-            }
+            places = set()
+            for picture, x, y in points:
+                rows, columns = grids[picture]
+                row, column = min(rows - 1, int(y * rows)), min(columns - 1, int(x * columns))
+                places.add(first[picture] + row * columns + column)
             looks += [tuple(sorted(places))] * len(self._ids(text))
         looks.append(())
         # Pieces may join across parts; then nothing is said of this answer.

@@ -27,8 +27,8 @@ COMPARE_PROMPTS = ("What has changed between the pictures?", "What has changed?"
 TIME_PROMPTS = ("Is it day or night?", "What time of day is it?")
 
 
-Points = tuple[tuple[float, float], ...]
-"""``(x, y)`` in 0..1 of the picture."""
+Points = tuple[tuple[int, float, float], ...]
+"""Which picture (0 for the first), and ``x, y`` in 0..1 of it."""
 Part = tuple[str, Points]
 """A piece of an answer, and the points of the picture that it is about."""
 
@@ -80,7 +80,7 @@ def detection_parts(scene: Scene, labels: Sequence[str], aspect: float) -> Itera
     for number, thing in enumerate(things):
         x1, y1, x2, y2 = (round(value * GRID) for value in thing.box(aspect))
         row = f'  {{"box_2d": [{y1}, {x1}, {y2}, {x2}], "label": "{thing.label}'
-        yield ('"},\n' if number else "") + row, (centre(thing, aspect),)
+        yield ('"},\n' if number else "") + row, ((0, *centre(thing, aspect)),)
     yield '"}\n]\n```', ()
 
 
@@ -95,8 +95,8 @@ def centre(thing: Thing, aspect: float = 16 / 9) -> tuple[float, float]:
     return (x1 + x2) / 2, (y1 + y2) / 2
 
 
-def _points(scene: Scene, label: str) -> Points:
-    return tuple(centre(thing) for thing in scene.things if thing.label == label)
+def _points(scene: Scene, label: str, picture: int = 0) -> Points:
+    return tuple((picture, *centre(thing)) for thing in scene.things if thing.label == label)
 
 
 def detect_prompt(labels: Sequence[str]) -> str:
@@ -141,7 +141,7 @@ def read_exchange(rng: random.Random, scene: Scene) -> Exchange:
         x1, y1, x2, y2 = sign.box(16 / 9)
         parts += [(", ", ())] if number else []
         for letter, (start, end) in zip(sign.text, letter_spans(sign.text), strict=True):
-            parts.append((letter, ((x1 + (x2 - x1) * (start + end) / 2, (y1 + y2) / 2),)))
+            parts.append((letter, ((0, x1 + (x2 - x1) * (start + end) / 2, (y1 + y2) / 2),)))
     return Exchange("read", rng.choice(READ_PROMPTS), tuple(parts))
 
 
@@ -150,17 +150,32 @@ def time_exchange(rng: random.Random, scene: Scene) -> Exchange:
 
 
 def compare_exchange(rng: random.Random, before: Scene, after: Scene) -> Exchange:
-    return Exchange("compare", rng.choice(COMPARE_PROMPTS), ((changes(before, after), ()),))
+    return Exchange("compare", rng.choice(COMPARE_PROMPTS), tuple(change_parts(before, after)))
+
+
+def change_parts(before: Scene, after: Scene) -> Iterator[Part]:
+    """``New: a dog. Gone: two cars.`` or ``Nothing has changed.``"""
+    old, new = (Counter(thing.label for thing in scene.things) for scene in (before, after))
+    if old == new:
+        yield "Nothing has changed.", ()
+        return
+    first = True
+    for word, more in (("New", new - old), ("Gone", old - new)):
+        labels = [label for label in LABELS if more[label]]
+        for number, label in enumerate(labels):
+            points = _points(before, label, 0) + _points(after, label, 1)
+            if number == 0:
+                yield ("" if first else " ") + f"{word}:", points
+            else:
+                yield (" and" if number == len(labels) - 1 else ","), points
+            yield f" {amount(more[label], label)}", points
+            first = False
+        if labels:
+            yield ".", ()
 
 
 def changes(before: Scene, after: Scene) -> str:
-    """``New: a dog. Gone: two cars.`` or ``Nothing has changed.``"""
-    old, new = (Counter(thing.label for thing in scene.things) for scene in (before, after))
-    parts = []
-    for word, more in (("New", new - old), ("Gone", old - new)):
-        if more:
-            parts.append(f"{word}: {listed([amount(more[label], label) for label in LABELS if more[label]])}.")
-    return " ".join(parts) if parts else "Nothing has changed."
+    return "".join(text for text, _ in change_parts(before, after))
 
 
 def exchanges(rng: random.Random, scene: Scene, aspect: float = 16 / 9) -> list[Exchange]:

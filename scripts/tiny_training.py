@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +14,31 @@ import numpy as np
 import torch
 from backdrops import Pixels
 from safetensors.torch import load_file
-from scenes import draw, random_scene, varied
+from scenes import Scene, draw, random_scene, varied
 from tiny_language import ROOM, Packed, Packer, answer_loss, chosen_exchanges, collate, embed, look_loss
 from tiny_model import build_model, build_tokenizer, number_ids, save
-from tiny_questions import compare_exchange, exchanges
+from tiny_questions import Exchange, compare_exchange, exchanges
 from tiny_tower import BUDGET_SIZES, NUMBERS_A_PATCH, Auxiliary, Target, Tower, Window, target_of, to_patches
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 from transformers import Gemma4ForConditionalGeneration
 
+from streamer.gemma.devices import bf16_is_fast
+
 BATCH = {70: 16, 140: 8, 280: 4, 560: 2}
-TALK_BATCH = {70: 12, 140: 8, 280: 4, 560: 2}
-"""Pictures a step by budget, for the tower and for the text model, which early on wants many small steps."""
+JOINT_BATCH = {70: 12, 140: 8, 280: 4, 560: 2}
+TALK_BATCH = {70: 16, 140: 12, 280: 8, 560: 4}
+"""Pictures a step by budget: for the tower, for both parts together, and for the text model alone."""
+REUSE = 4
+"""How often a picture's soft tokens are used, with other questions each time, while the tower stands still."""
+SHELF = 120
+"""Batches of soft tokens to choose from, so that the same pictures do not come one after the other."""
 AUXILIARY_WEIGHT = {"patch": 1.0, "edges": 1.0, "place": 0.5, "glyph": 1.0, "centre": 0.25, "box": 0.5, "letters": 0.5}
+
+
+def numbers_format() -> torch.autocast:
+    """bf16 for the forwards where this CPU multiplies it faster, fp32 elsewhere; the weights are fp32."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=bf16_is_fast(512))
 
 
 class TinyTrainer:
@@ -41,6 +53,8 @@ class TinyTrainer:
         self.numbers = torch.tensor(number_ids(self.tokenizer))
         self.tower = Tower(self.model)
         self.modules = nn.ModuleDict({"model": self.model, "auxiliary": self.auxiliary})
+        self.adopted = False
+        """Whether the text model's training began with one that speaks."""
 
     @property
     def number_embeddings(self) -> Tensor:
@@ -54,6 +68,7 @@ class TinyTrainer:
             return None
         state: dict[str, Any] = torch.load(path, weights_only=True)
         self.modules.load_state_dict(state["modules"])
+        self.adopted = state.get("adopted", False)
         return state
 
     def adopt(self, folder: Path) -> None:
@@ -62,10 +77,11 @@ class TinyTrainer:
         missing, unexpected = self.model.load_state_dict(weights, strict=False)
         if unexpected or set(missing) != {"lm_head.weight"}:
             raise SystemExit(f"{folder} is not of this shape: {unexpected or missing}")
+        self.adopted = True
 
     def store(self, name: str, **more: Any) -> None:
         path = self.folder / f"{name}.pt"
-        torch.save({"modules": self.modules.state_dict(), **more}, path.with_suffix(".new"))
+        torch.save({"modules": self.modules.state_dict(), "adopted": self.adopted, **more}, path.with_suffix(".new"))
         path.with_suffix(".new").rename(path)
 
 
@@ -94,6 +110,49 @@ class Schedule:
         return self._peak * (0.02 + 0.98 * 0.5 * (1 + float(np.cos(np.pi * part))))
 
 
+class Muon(torch.optim.Optimizer):
+    """Matrices stepped along their orthogonalised momentum (Jordan et al., 2024), those of one shape together.
+
+    torch's own does this matrix by matrix and in bf16, which took a quarter of a step on a CPU without fast bf16.
+    """
+
+    ITERATION = (3.4445, -4.775, 2.0315)
+
+    def __init__(self, matrices: list[nn.Parameter], weight_decay: float = 0.05, momentum: float = 0.95) -> None:
+        super().__init__(matrices, {"lr": 0.0, "weight_decay": weight_decay, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            by_shape: dict[torch.Size, list[nn.Parameter]] = {}
+            for matrix in group["params"]:
+                if matrix.grad is not None:
+                    by_shape.setdefault(matrix.shape, []).append(matrix)
+            for shape, matrices in by_shape.items():
+                gradient = torch.stack([matrix.grad for matrix in matrices if matrix.grad is not None])
+                states = [self.state[matrix] for matrix in matrices]
+                for state, matrix in zip(states, matrices, strict=True):
+                    state.setdefault("momentum", torch.zeros_like(matrix))
+                momentum = torch.stack([state["momentum"] for state in states])
+                momentum.lerp_(gradient, 1 - group["momentum"])
+                update = self._orthogonal(gradient.lerp(momentum, group["momentum"]))
+                reach = group["lr"] * 0.2 * max(shape) ** 0.5  # as large as a step of Adam's
+                for number, (state, matrix) in enumerate(zip(states, matrices, strict=True)):
+                    state["momentum"].copy_(momentum[number])
+                    matrix.mul_(1 - group["lr"] * group["weight_decay"]).add_(update[number], alpha=-reach)
+
+    def _orthogonal(self, matrices: Tensor) -> Tensor:
+        tall = matrices.shape[1] > matrices.shape[2]
+        x = matrices.mT if tall else matrices
+        x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+        a, b, c = self.ITERATION
+        for _ in range(5):
+            gram = x @ x.mT
+            x = a * x + (b * gram + c * gram @ gram) @ x
+        orthogonal: Tensor = x.mT if tall else x
+        return orthogonal
+
+
 class Optimiser:
     """Muon for the layers' matrices, Adam for all else, at one learning rate."""
 
@@ -103,7 +162,7 @@ class Optimiser:
         rest = [p for _, p in parameters if id(p) not in chosen]
         self._all = [p for _, p in parameters]
         self._parts: tuple[torch.optim.Optimizer, ...] = (
-            torch.optim.Muon(matrices, weight_decay=0.05, adjust_lr_fn="match_rms_adamw"),
+            Muon(matrices),
             torch.optim.AdamW(rest, betas=(0.9, 0.97), weight_decay=0.0, fused=True),
         )
 
@@ -207,7 +266,7 @@ def train_tower(trainer: TinyTrainer, minutes: float, peak: float) -> None:
             continue
         pictures = TowerPictures(int(schedule.spent) + 1, phase)
         for window, patches, target in DataLoader(pictures, batch_size=None, num_workers=1, prefetch_factor=4):
-            with torch.autocast("cpu", torch.bfloat16):
+            with numbers_format():
                 soft, states = tower(patches, window.places(), window.rows, window.columns)
             losses = trainer.auxiliary(soft, states, target, numbers)
             loss = sum(AUXILIARY_WEIGHT[name] * value for name, value in losses.items())
@@ -233,7 +292,7 @@ def train_tower(trainer: TinyTrainer, minutes: float, peak: float) -> None:
 def tower_quality(trainer: TinyTrainer, window: Window, count: int) -> str:
     """On fresh pictures, at the soft tokens that hold a centre: class right, mean box error (patches), letters."""
     _, patches, target = tower_batch(random.Random(987654), window, count, (1, 8))
-    with torch.autocast("cpu", torch.bfloat16):
+    with numbers_format():
         soft, _ = trainer.tower(patches, window.places(), window.rows, window.columns)
     soft = soft.float()
     chosen = soft[target.picture, target.token]
@@ -285,44 +344,58 @@ class TextModel(nn.Module):
 
 
 class Conversations(IterableDataset[Any]):
-    """Batches ``(budget, pictures a sequence, patches uint8, target, packed)`` without end."""
+    """Batches ``(budget, pictures a sequence, patches uint8, target, packed)`` without end; ``packed`` holds as many
+    sets of questions about the same pictures as ``repeats`` says."""
 
-    def __init__(self, seed: int, packer: Packer, phase: tuple[tuple[int, int], dict[int, float], float]) -> None:
-        self._seed, self._packer = seed, packer
+    def __init__(
+        self,
+        seed: int,
+        packer: Packer,
+        phase: tuple[tuple[int, int], dict[int, float], float],
+        sizes: dict[int, int],
+        repeats: int,
+    ) -> None:
+        self._seed, self._packer, self._sizes, self._repeats = seed, packer, sizes, repeats
         self._most, self._budgets, self._pairs = phase
 
-    def __iter__(self) -> Iterator[tuple[int, int, Tensor, Target, list[Packed]]]:
+    def __iter__(self) -> Iterator[tuple[int, int, Tensor, Target, list[list[Packed]]]]:
         info = torch.utils.data.get_worker_info()
         rng = random.Random(self._seed * 1000 + 500 + (info.id if info else 0))
         while True:
             budget = rng.choices(list(self._budgets), list(self._budgets.values()))[0]
             yield self._batch(rng, budget, rng.random() < self._pairs and budget <= 140)
 
-    def _batch(self, rng: random.Random, budget: int, pairs: bool) -> tuple[int, int, Tensor, Target, list[Packed]]:
+    def _batch(
+        self, rng: random.Random, budget: int, pairs: bool
+    ) -> tuple[int, int, Tensor, Target, list[list[Packed]]]:
         size = BUDGET_SIZES[budget]
         aspect = size[0] / size[1]
-        grid = (size[1] // 48, size[0] // 48)
-        scenes, packed = [], []
-        for _ in range(max(1, TALK_BATCH[budget] // (2 if pairs else 1))):
+        grids = [(size[1] // 48, size[0] // 48)] * (1 + pairs)
+        groups = []
+        for _ in range(max(1, self._sizes[budget] // (1 + pairs))):
             scene = random_scene(rng, aspect=aspect, things=self._most)
-            scenes.append(scene)
-            if pairs:
-                scenes.append(varied(rng, scene, aspect=aspect))
-                asked = [compare_exchange(rng, *scenes[-2:])]
-            else:
-                asked = chosen_exchanges(rng, exchanges(rng, scene, aspect))
-            packed.append(self._packer.pack([grid] * (1 + pairs), asked, ROOM[budget]))
+            groups.append([scene, varied(rng, scene, aspect=aspect)] if pairs else [scene])
+        packed = [
+            [self._packer.pack(grids, self._asked(rng, group, aspect), ROOM[budget]) for group in groups]
+            for _ in range(self._repeats)
+        ]
+        scenes = [scene for group in groups for scene in group]
         patches = to_patches([disturbed(rng, draw(scene, size)) for scene in scenes])
         return budget, 1 + pairs, patches, target_of(scenes, Window.whole(budget)), packed
+
+    def _asked(self, rng: random.Random, group: list[Scene], aspect: float) -> list[Exchange]:
+        if len(group) == 2:
+            return [compare_exchange(rng, *group)]
+        return chosen_exchanges(rng, exchanges(rng, group[0], aspect))
 
 
 Phase = tuple[float, tuple[int, int], dict[int, float], float]
 LANGUAGE_PHASES: tuple[Phase, ...] = (
     (0.12, (1, 2), {70: 1.0}, 0.0),
     (0.45, (1, 4), {70: 1.0}, 0.05),
-    (1.00, (1, 8), {70: 0.7, 140: 0.2, 280: 0.1}, 0.08),
+    (1.00, (1, 8), {70: 0.4, 140: 0.25, 280: 0.35}, 0.1),
 )
-JOINT_PHASES: tuple[Phase, ...] = ((1.00, (1, 8), {70: 0.5, 140: 0.24, 280: 0.24, 560: 0.02}, 0.08),)
+JOINT_PHASES: tuple[Phase, ...] = ((1.00, (1, 8), {70: 0.4, 140: 0.25, 280: 0.33, 560: 0.02}, 0.1),)
 """Until which share of the stage, how many objects, which budgets how often, share of pairs to compare."""
 
 
@@ -332,7 +405,11 @@ def train_language(trainer: TinyTrainer, minutes: float, peak: float, *, joint: 
     state = trainer.load(name)
     if state is None and trainer.load(before) is None:
         raise SystemExit(f"no checkpoint of the stage {before!r} in {trainer.folder}: run that first")
-    parameters = [(name, p) for name, p in trainer.modules.named_parameters() if joint or "language_model" in name]
+    parameters = [
+        (name, p)
+        for name, p in trainer.modules.named_parameters()
+        if joint or "language_model" in name or name.startswith("auxiliary")
+    ]
     optimiser = Optimiser(parameters)
     if state:
         optimiser.restore(state["optimiser"])
@@ -341,45 +418,66 @@ def train_language(trainer: TinyTrainer, minutes: float, peak: float, *, joint: 
     trainer.model.config.vision_config._attn_implementation = "eager"
     trainer.model.config.text_config._attn_implementation = "eager"
     tower, text = torch.compile(trainer.tower, dynamic=False), torch.compile(TextModel(trainer.model), dynamic=False)
+    shelf: list[tuple[int, int, Tensor, list[list[Packed]]]] = []
+    dice = random.Random(int(schedule.spent) + 3)
     step, seen, saved, shown = 0, 0, time.monotonic(), time.monotonic()
     sums: dict[str, float] = {}
-    for share, *phase in JOINT_PHASES if joint else LANGUAGE_PHASES:
+    for share, *phase in phases_of(trainer, joint):
         if schedule.share >= share:
             continue
-        data = DataLoader(
-            Conversations(int(schedule.spent) + 7 * joint + 1, packer, tuple(phase)),  # type: ignore[arg-type]
-            batch_size=None, num_workers=1, prefetch_factor=4,
-        )  # fmt: skip
-        for budget, pictures, patches, target, packed in data:
-            window = Window.whole(budget)
-            batch = collate(packed, ROOM[budget])
-            with torch.autocast("cpu", torch.bfloat16):
-                with torch.set_grad_enabled(joint):
+        conversations = Conversations(
+            int(schedule.spent) + 7 * joint + 1,
+            packer,
+            tuple(phase),  # type: ignore[arg-type]
+            JOINT_BATCH if joint else TALK_BATCH,
+            1 if joint else REUSE,
+        )
+        data = iter(DataLoader(conversations, batch_size=None, num_workers=1, prefetch_factor=4))
+        while schedule.share < share:
+            loss, report = torch.zeros(()), {}
+            if joint or len(shelf) < SHELF:
+                budget, pictures, patches, target, packs = next(data)
+                window = Window.whole(budget)
+                with numbers_format(), torch.set_grad_enabled(joint):
                     soft, states = tower(patches, window.places(), window.rows, window.columns)
+                losses = trainer.auxiliary(soft, states, target, trainer.number_embeddings.detach())
+                loss = 0.25 * sum(AUXILIARY_WEIGHT[key] * value for key, value in losses.items())
+                report = {f"box{budget}": losses["box"].item()} if "box" in losses else {}
+                shelf.append((budget, pictures, soft, packs))
+                seen += len(patches)
+            place = len(shelf) - 1 if joint else dice.randrange(len(shelf))
+            budget, pictures, soft, packs = shelf[place]
+            batch = collate(packs.pop(), ROOM[budget])
+            if not packs:
+                del shelf[place]
+            with numbers_format():
                 embedded = embed(trainer.model, batch, soft, packer.image_id)
-                mask = torch.zeros(batch.mask.shape, dtype=torch.bfloat16).masked_fill_(~batch.mask, -1e9)
+                mask = torch.zeros(batch.mask.shape, dtype=embedded.dtype).masked_fill_(~batch.mask, -1e9)
                 hidden, attention = text(embedded, mask, batch.position)
-                loss, report = answer_loss(trainer.model, hidden, batch, trainer.numbers)
+                said, told = answer_loss(trainer.model, hidden, batch, trainer.numbers)
+            loss, report = loss + said, report | told
             if len(batch.row):
                 look = torch.stack([look_loss(weights, batch) for weights in attention]).mean()
                 loss, report["look"] = loss + 0.45 * look, look.item()
-            if joint:
-                auxiliary = trainer.auxiliary(soft, states, target, trainer.number_embeddings.detach())
-                loss = loss + 0.25 * sum(AUXILIARY_WEIGHT[name] * value for name, value in auxiliary.items())
             torch.autograd.backward(loss)
             optimiser.step(schedule.rate)
-            step, seen = step + 1, seen + len(patches)
-            for key, value in {**report, f"loss{budget}": loss.item(), f"pictures{pictures}": report["words"]}.items():
+            step += 1
+            kind = f"{budget}x{pictures}"
+            report = {f"{key} {kind}": value for key, value in report.items()}
+            for key, value in report.items():
                 sums[key] = 0.97 * sums.get(key, value) + 0.03 * value
             if time.monotonic() - shown > 60:
                 shown = time.monotonic()
-                log = {key: round(value, 3) for key, value in sums.items()}
+                log = {key: round(value, 3) for key, value in sorted(sums.items())}
                 print(json.dumps({"spent": int(schedule.spent), "step": step, "seen": seen, **log}), flush=True)
             if time.monotonic() - saved > 240 or schedule.share >= 1:
                 saved = time.monotonic()
                 trainer.store(name, optimiser=optimiser.state(), spent=schedule.spent)
-            if schedule.share >= share:
-                break
+
+
+def phases_of(trainer: TinyTrainer, joint: bool) -> Sequence[Phase]:
+    """A text model that speaks already needs no easy beginning."""
+    return JOINT_PHASES if joint else LANGUAGE_PHASES[-1:] if trainer.adopted else LANGUAGE_PHASES
 
 
 def export(trainer: TinyTrainer, folder: Path) -> None:

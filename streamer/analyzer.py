@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from streamer.drafts import Draft, Drafts
 from streamer.errors import ModelError, ModelInterrupted, StreamerError
 from streamer.frames import Frame
 from streamer.gemma.budget import check_budget
+from streamer.gemma.forms import CHECK_SCHEMA
 from streamer.gemma.parsing import parse_detections, parse_yes_no
 from streamer.models.base import Generation, Request, VisionModel
 from streamer.results import Detection, FrameResult, Timings, Usage
 from streamer.tasks import Task
+
+_CHECK_FORM = "Answer yes or no and give the reason in a few words, as JSON with the keys answer and reason."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,18 +36,28 @@ class Job:
 
 
 class Analyzer:
-    """Answers jobs with one model. Used from one thread at a time; does not own the model."""
+    """Answers jobs with one model. Used from one thread at a time; does not own the model.
+
+    Remembers the last answer to each task of each stream, which a local model verifies instead of decoding anew.
+    """
 
     def __init__(self, model: VisionModel, *, box_grid: int = 1000) -> None:
         self._model = model
         self._box_grid = box_grid
+        self._drafts = Drafts()
 
     def analyze(self, jobs: Sequence[Job]) -> list[FrameResult]:
         """A result a job, in their order. A fault of the model becomes the ``error`` of the frames it hit."""
         started = time.monotonic()
         slots = [(number, task) for number, job in enumerate(jobs) for task in job.tasks]
-        requests = [_request(jobs[number], task) for number, task in slots]
+        requests = []
+        for number, task in slots:
+            draft = self._drafts.of(jobs[number].frame.stream, task)
+            requests.append(_request(jobs[number], task, draft, structured=self._model.structured))
         answers = self._generate(requests)
+        for (number, task), answer in zip(slots, answers, strict=True):
+            if isinstance(answer, Generation):
+                self._drafts.remember(jobs[number].frame.stream, task, answer)
         per_job: list[list[tuple[Task, Generation | StreamerError]]] = [[] for _ in jobs]
         for (number, task), answer in zip(slots, answers, strict=True):
             per_job[number].append((task, answer))
@@ -92,17 +107,37 @@ class Analyzer:
         match task.kind:
             case "caption":
                 result = replace(result, caption=value if result.caption is None else result.caption)
-            case "check":
-                value = {"answer": parse_yes_no(answer.text), "text": value}
+            case "check" if task.schema is None:
+                value = _checked(value)
             case "detect":
                 parsed = parse_detections(answer.text, grid=self._box_grid)
                 found: tuple[Detection, ...] = parsed.detections
                 result = replace(result, detections=result.detections + found)
                 if parsed.problem:
                     notes.append(parsed.problem)
+        if task.schema is not None:
+            value = _document(value)
         if notes:
             result = replace(result, notes={**result.notes, task.name: "; ".join(notes)})
         return replace(result, answers={**result.answers, task.name: value})
+
+
+def _checked(text: str) -> dict[str, Any]:
+    """The value of a ``check``: out of a document of `CHECK_SCHEMA`, or of plain words."""
+    document = _document(text)
+    if isinstance(document, dict) and "answer" in document:
+        said, reason = str(document["answer"]), str(document.get("reason") or "")
+        words = f"{said.capitalize()}: {reason}" if reason else f"{said.capitalize()}."
+        return {"answer": parse_yes_no(said), "reason": reason or None, "text": words}
+    return {"answer": parse_yes_no(text), "reason": None, "text": text}
+
+
+def _document(text: str) -> Any:
+    """The JSON document that ``text`` is; the text itself where it is none (a model that knows no schemas)."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _reason(error: StreamerError) -> str:
@@ -112,14 +147,27 @@ def _reason(error: StreamerError) -> str:
     return f"{error.reason} ({error.remedy})" if error.remedy else error.reason
 
 
-def _request(job: Job, task: Task) -> Request:
+def _request(job: Job, task: Task, draft: Draft, *, structured: bool) -> Request:
     frames = (*job.earlier, job.frame)[-task.frames :]
+    held = task.kind == "check" and task.schema is None and structured
     return Request(
         images=tuple(frame.image for frame in frames),
-        prompt=task.prompt,
+        prompt=f"{task.prompt} {_CHECK_FORM}" if held else task.prompt,
         budget=job.budget,
         max_tokens=task.max_tokens,
+        draft=draft.draft,
+        agreement=draft.agreement,
+        likeness=likeness(task),
+        schema=CHECK_SCHEMA if held else task.schema,
     )
+
+
+def likeness(task: Task) -> str:
+    """The form of the answer, where it has one."""
+    if task.kind != "detect":
+        return ""
+    rows = [f'  {{"box_2d": [500, 500, 500, 500], "label": "{label}"}}' for label in task.labels or ("object",)]
+    return "```json\n[\n" + ",\n".join(rows) + "\n]\n```"
 
 
 def _usage(answers: list[Generation]) -> Usage:

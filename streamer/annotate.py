@@ -17,6 +17,7 @@ from streamer.addresses import redact
 from streamer.analyzer import Analyzer, Job
 from streamer.buffers import BoundedQueue, Closed
 from streamer.errors import OptionError, SourceError, StreamerError
+from streamer.gating import Gate, Sight, check_threshold, repeated
 from streamer.gemma.budget import check_budget
 from streamer.outputs.atomic import check_folder
 from streamer.outputs.jsonl import JournalWriter
@@ -48,11 +49,15 @@ class AnnotateOptions:
     formats: tuple[Format, ...] = FORMATS
     box_grid: int = 1000
     hwaccel: str | None = None
+    gate: float = 0.0
+    """How much a frame must differ from the one analysed last, in 0..1; any other gets its answers again, marked as
+    reused. 0 analyses every frame."""
 
     def __post_init__(self) -> None:
         if not self.tasks or len({task.name for task in self.tasks}) < len(self.tasks):
             raise OptionError("tasks", [task.name for task in self.tasks], "one or more, of different names")
         check_budget(self.budget)
+        check_threshold(self.gate)
         if not 1 <= self.batch <= 256:
             raise OptionError("batch", self.batch, "a whole number from 1 to 256")
         for name in self.formats or ("",):
@@ -68,6 +73,8 @@ class Summary:
     frames: int = 0
     failed: int = 0
     """Frames with an error in their row."""
+    reused: int = 0
+    """Frames that had not changed and got the answers of the one before them."""
     damaged: int = 0
     """Packets or pictures of the source that could not be decoded and were passed over."""
     media_seconds: float = 0.0
@@ -106,6 +113,11 @@ class AnnotateJob:
         """Hears the stage (``answers``, ``video``) and the media time reached in seconds."""
         self._analyzer = Analyzer(model, box_grid=self._options.box_grid)
         self._stem = name or output_names([address])[0]
+        window = max(task.frames for task in self._options.tasks)
+        self._gate = Gate(self._options.gate, window=window)
+        self._earlier: deque[Frame] = deque(maxlen=window - 1)
+        self._known: FrameResult | None = None
+        """The answers that unchanged frames get."""
         self._source = self._open()
         if self._source.live:
             raise SourceError(address, "it is a camera or a live stream, which has no end", "use streamer watch")
@@ -156,16 +168,37 @@ class AnnotateJob:
             journal.end(frames=self.summary.frames, failed=self.summary.failed, fault=self.summary.fault)
 
     def _answered(self) -> Generator[FrameResult]:
-        needed = max(task.frames for task in self._options.tasks) - 1
-        earlier: deque[Frame] = deque(maxlen=needed)
         with _Prefetch(self._source, 2 * self._options.batch) as frames:
             while batch := self._next_batch(frames):
-                jobs = []
-                for frame in batch:
-                    tasks = tuple(task for task in self._options.tasks if task.frames <= len(earlier) + 1)
-                    jobs.append(Job(frame, tasks, self._options.budget, tuple(earlier)))
-                    earlier.append(frame)
-                yield from self._analyzer.analyze(jobs)
+                jobs = [(self._job(frame), self._unchanged(frame)) for frame in batch]
+                answers = iter(self._analyzer.analyze([job for job, unchanged in jobs if not unchanged]))
+                for job, unchanged in jobs:
+                    yield self._repeated(job) if unchanged else self._first(next(answers))
+
+    def _job(self, frame: Frame) -> Job:
+        tasks = tuple(task for task in self._options.tasks if task.frames <= len(self._earlier) + 1)
+        job = Job(frame, tasks, self._options.budget, tuple(self._earlier))
+        self._earlier.append(frame)
+        return job
+
+    def _unchanged(self, frame: Frame) -> bool:
+        if not self._options.gate:
+            return False
+        sight = Sight.of(frame)
+        if not self._gate.look(sight).analyse:
+            return True
+        self._gate.analysed(sight)
+        return False
+
+    def _first(self, result: FrameResult) -> FrameResult:
+        self._known = result
+        return result
+
+    def _repeated(self, job: Job) -> FrameResult:
+        """The answers before it, unless those were none."""
+        if self._known is None or self._known.error is not None:
+            return self._first(self._analyzer.analyze([job])[0])
+        return repeated(self._known, job.frame)
 
     def _next_batch(self, frames: _Prefetch) -> list[Frame]:
         batch: list[Frame] = []
@@ -184,6 +217,7 @@ class AnnotateJob:
         summary = self.summary
         summary.frames += 1
         summary.failed += result.error is not None
+        summary.reused += result.reused
         summary.usage += result.usage
         summary.media_seconds = result.time_seconds
         summary.wall_seconds = time.monotonic() - started
@@ -200,6 +234,7 @@ class AnnotateJob:
             "tasks": [asdict(task) for task in options.tasks],
             "sampling": str(options.sampling),
             "budget": options.budget,
+            "gate": options.gate,
             "box_grid": options.box_grid,
         }
 

@@ -77,8 +77,11 @@ class Client:
                 self._connect_again()
 
     def set(self, stream: str, **changes: Any) -> None:
-        """Changes settings of a stream (``budget``, ``fps``, ``display_fps``, ``display_width``, ``paused``, ``tasks``)
-        and waits for the acknowledgement; messages that come meanwhile are kept. Raises `ClientError` if refused."""
+        """Changes settings of a stream and waits for the acknowledgement; messages that come meanwhile are kept.
+
+        They are ``budget`` (or ``"auto"``), ``fps``, ``gate``, ``gate_seconds``, ``display_fps``, ``display_width``,
+        ``paused`` and ``tasks``. Raises `ClientError` if refused.
+        """
         if (tasks := changes.get("tasks")) is not None:
             changes["tasks"] = [_task(task) for task in tasks]
         self.command("set", stream=stream, **changes)

@@ -42,9 +42,9 @@ Subscriber = Callable[[Event], None]
 class Monitor:
     """Watches streams with one model until it is closed. A context manager; does not own the model.
 
-    Each stream is decoded on its own thread, which keeps the newest due frame. One model thread takes the waiting
-    frames of all streams, those that waited longest first, at most ``max_batch`` in a batch. Everything here may be
-    called from any thread.
+    Each stream is decoded on its own thread, which keeps the newest due frame; one that has not changed since the last
+    analysed one gets its answers again, marked as reused. One model thread takes the waiting frames of all streams,
+    those that waited longest first, at most ``max_batch`` in a batch. Everything here may be called from any thread.
     """
 
     def __init__(self, model: VisionModel, *, max_batch: int = 8, box_grid: int = 1000) -> None:
@@ -85,6 +85,7 @@ class Monitor:
                 address=address,
                 size_for=self.model.size_for,
                 ready=self._wake_model,
+                reused=self._deliver,
                 changed=self._tell_status,
                 shown=self._tell,
             )
@@ -197,10 +198,16 @@ class Monitor:
 
     def _work(self) -> None:
         while batch := self._next_batch():
-            for (stream, job), result in zip(batch.items(), self._analyze(tuple(batch.values())), strict=True):
-                self._deliver(stream, job, result)
+            jobs: dict[Stream, Job] = {}
+            for stream, taken in batch.items():
+                if isinstance(taken, Job):
+                    jobs[stream] = taken
+                else:
+                    self._deliver(stream, taken)
+            for (stream, job), result in zip(jobs.items(), self._analyze(tuple(jobs.values())), strict=True):
+                self._deliver(stream, _aged(job, result))
 
-    def _next_batch(self) -> dict[Stream, Job]:
+    def _next_batch(self) -> dict[Stream, Job | FrameResult]:
         """Waits until a frame waits; empty at the end of the job."""
         with self._ready:
             while not self._closing:
@@ -209,15 +216,18 @@ class Monitor:
                 self._ready.wait()
         return {}
 
-    def _take(self, now: float) -> dict[Stream, Job]:
+    def _take(self, now: float) -> dict[Stream, Job | FrameResult]:
+        """At most ``max_batch`` jobs, and the unchanged frames met on the way with their answers."""
         with self._lock:
             streams = tuple(self._streams.values())
         waiting = [(since, stream) for stream in streams if (since := stream.waiting_since) is not None]
-        batch: dict[Stream, Job] = {}
+        batch: dict[Stream, Job | FrameResult] = {}
+        jobs = 0
         for _, stream in sorted(waiting, key=lambda pair: pair[0]):
-            if job := stream.take_job(now):
-                batch[stream] = job
-            if len(batch) == self._max_batch:
+            if taken := stream.take(now):
+                batch[stream] = taken
+                jobs += isinstance(taken, Job)
+            if jobs == self._max_batch:
                 break
         return batch
 
@@ -228,16 +238,15 @@ class Monitor:
             log.exception("model %s: the batch failed", self.model.name)
             return [_failed(job, self.model.name, f"the model failed: {type(error).__name__}: {error}") for job in jobs]
 
-    def _deliver(self, stream: Stream, job: Job, result: FrameResult) -> None:
-        """Sets the age to that at this moment: the result was not seen by anybody before."""
+    def _deliver(self, stream: Stream, result: FrameResult) -> None:
+        """Of an analysed frame on the model thread, of an unchanged one on its stream's own where nothing is before
+        it."""
         with self._lock:
             if self._streams.get(stream.name) is not stream:
                 return
         stream.finished(result)
-        if (captured_at := job.frame.captured_at) is not None:
-            age_ms = (time.monotonic() - captured_at) * 1000
-            result = replace(result, timings=replace(result.timings, age_ms=age_ms))
         self._tell(result)
+        stream.keep(result)
 
     # -- telling
 
@@ -263,6 +272,14 @@ class Monitor:
         if name not in self._streams:
             raise OptionError("stream", name, "one of " + (", ".join(self._streams) or "none yet"))
         return self._streams[name]
+
+
+def _aged(job: Job, result: FrameResult) -> FrameResult:
+    """With the age that it has now: it was not seen by anybody before."""
+    if (captured_at := job.frame.captured_at) is None:
+        return result
+    age_ms = (time.monotonic() - captured_at) * 1000
+    return replace(result, timings=replace(result.timings, age_ms=age_ms))
 
 
 def _failed(job: Job, model: str, error: str) -> FrameResult:

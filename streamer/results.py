@@ -80,7 +80,8 @@ class FrameResult:
     """The first caption task's answer."""
     detections: tuple[Detection, ...] = ()
     answers: Mapping[str, Any] = field(default_factory=dict)
-    """Task name -> text, or for ``check`` ``{"answer": bool | None, "text": str}``."""
+    """Task name -> text; for ``check`` ``{"answer": bool | None, "reason": str | None, "text": str}``; for a task with
+    a schema the document."""
     notes: Mapping[str, str] = field(default_factory=dict)
     """Task name -> what was odd about its answer (cut off, boxes dropped)."""
     usage: Usage = Usage()

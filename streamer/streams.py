@@ -8,7 +8,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from streamer.addresses import redact
 from streamer.analyzer import Job
@@ -16,9 +16,18 @@ from streamer.buffers import LatestSlot
 from streamer.display import EncodedPicture, display_size, encode_jpeg
 from streamer.errors import OptionError, StreamerError
 from streamer.frames import Frame
+from streamer.gating import (
+    MAX_AGE_SECONDS,
+    THRESHOLD,
+    AutoBudget,
+    Gate,
+    Sight,
+    asks_for_detail,
+    check_threshold,
+    repeated,
+)
 from streamer.models.base import BUDGETS
 from streamer.pacing import Pace, Rate
-from streamer.sources.live import LiveSource
 from streamer.tasks import Task
 
 if TYPE_CHECKING:
@@ -43,8 +52,13 @@ class StreamSettings:
 
     tasks: tuple[Task, ...] = field(default_factory=lambda: (Task.caption(),))
     """Asked of every analysed frame; names are unique. Empty: only pictures are shown."""
-    budget: int = 280
-    """Soft tokens per picture, one of `BUDGETS`."""
+    budget: int | Literal["auto"] = 280
+    """Soft tokens per picture: one of `BUDGETS`, or ``auto``, low while little changes (see `AutoBudget`)."""
+    gate: float = THRESHOLD
+    """How much a frame must differ from the one analysed last, in 0..1; any other gets its answers again, marked as
+    reused. 0 analyses every frame."""
+    gate_seconds: float = MAX_AGE_SECONDS
+    """After which an unchanged frame is analysed all the same."""
     fps: float = 1.0
     """Frames to analyse a second, at most."""
     display_fps: float = 12.0
@@ -58,12 +72,14 @@ class StreamSettings:
         names = [task.name for task in self.tasks]
         if len(set(names)) < len(names) or len(names) > MAX_TASKS:
             raise OptionError("tasks", ", ".join(names), f"at most {MAX_TASKS} tasks of different names")
-        if self.budget not in BUDGETS:
-            raise OptionError("budget", self.budget, "one of " + ", ".join(map(str, BUDGETS)))
+        if self.budget != "auto" and self.budget not in BUDGETS:
+            raise OptionError("budget", self.budget, "one of " + ", ".join(map(str, (*BUDGETS, "auto"))))
+        check_threshold(self.gate)
         for name, value, low, high in (
             ("fps", self.fps, 0.01, 60),
             ("display_fps", self.display_fps, 0.1, 60),
             ("display_width", self.display_width, 64, 3840),
+            ("gate_seconds", self.gate_seconds, 0.1, 86_400),
         ):
             if not low <= value <= high:
                 raise OptionError(name, value, f"a number from {low:g} to {high:g}")
@@ -77,6 +93,16 @@ class StreamSettings:
     def without_task(self, name: str) -> StreamSettings:
         """The same without the task of that name (if there is one)."""
         return replace(self, tasks=tuple(task for task in self.tasks if task.name != name))
+
+    def answers_like(self, other: StreamSettings) -> bool:
+        """Whether answers given under the other settings may stand under these."""
+        names = ("tasks", "budget", "gate", "gate_seconds", "paused")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
+    @property
+    def window(self) -> int:
+        """Most successive frames that a task is about."""
+        return max((task.frames for task in self.tasks), default=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +128,29 @@ class StreamStatus:
     analysed_fps: float
     picture_fps: float
     counts: Mapping[str, int]
-    """``pictures`` decoded, ``analysed``, and frames not analysed by reason: ``replaced`` (a newer one took the
-    place), ``stale`` (waited too long), ``paused``, ``failed`` (the model could not answer); ``dropped`` pictures came
-    faster than they could be handled."""
+    """``pictures`` decoded, ``analysed``, ``reused`` (unchanged frames that got the answers before them), and frames
+    without an answer by reason: ``replaced`` (a newer one took the place), ``stale`` (waited too long), ``paused``,
+    ``failed`` (the model could not answer); ``dropped`` pictures came faster than they could be handled."""
     reconnects: int
+    reused_fps: float = 0.0
+    """Unchanged frames a second; `analysed_fps` does not count them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """A frame for the model, and what the gate knows of it."""
+
+    frame: Frame
+    sight: Sight
+    budget: int
 
 
 class Stream:
     """One source decoded on a thread of its own; keeps the newest due frame for the model.
 
-    ``ready()`` is called when a frame waits, ``changed(self)`` when state or settings changed, ``shown(picture)`` with
-    each encoded picture; all of them on the stream's thread, ``changed`` also on that of the caller of `change`.
+    ``ready()`` is called when a frame waits, ``reused(self, result)`` with the answers of an unchanged one,
+    ``changed(self)`` when state or settings changed, ``shown(picture)`` with each encoded picture; all of them on the
+    stream's thread, ``changed`` also on that of the caller of `change`.
     """
 
     def __init__(
@@ -125,16 +163,17 @@ class Stream:
         address: str,
         size_for: Callable[[Size, int], Size],
         ready: Callable[[], None],
+        reused: Callable[[Stream, FrameResult], None],
         changed: Callable[[Stream], None],
         shown: Callable[[EncodedPicture], None],
     ) -> None:
         self.name, self.number = name, number
         self._opener, self._address, self._size_for = opener, redact(address), size_for
-        self._ready, self._changed, self._shown = ready, changed, shown
+        self._ready, self._reused, self._changed, self._shown = ready, reused, changed, shown
         self._lock = threading.Lock()
         self._settings = settings
         self._analysis, self._display = Pace(settings.fps), Pace(settings.display_fps)
-        self._analysed_rate, self._picture_rate = Rate(10.0), Rate()
+        self._analysed_rate, self._reused_rate, self._picture_rate = Rate(10.0), Rate(10.0), Rate()
         self._counts: Counter[str] = Counter()
         self._revision = 0
         self._state: State = "connecting"
@@ -143,7 +182,14 @@ class Stream:
         self._info: SourceInfo | None = None
         self._sequence = 0
         self._frames = 0
-        self._slot: LatestSlot[Frame] = LatestSlot()
+        self._openings = 0
+        self._auto = AutoBudget()
+        self._gate = _gate_of(settings)
+        self._asked: int | None = None
+        """Sequence of the frame whose answer unchanged frames may have once it was handed out."""
+        self._known: FrameResult | None = None
+        """That answer; None while the model thread has it in hand."""
+        self._slot: LatestSlot[_Waiting] = LatestSlot()
         self.waiting_since: float | None = None
         """``time.monotonic()`` since when a frame (this or one before it) waits for the model; None if none does."""
         self._last: Frame | None = None
@@ -191,6 +237,8 @@ class Stream:
             new = edit(self._settings)
             if new == self._settings:
                 return
+            if not new.answers_like(self._settings):
+                self._gate, self._asked, self._known = _gate_of(new), None, None
             self._settings, self._revision = new, self._revision + 1
             self._analysis.set_rate(new.fps)
             self._display.set_rate(new.display_fps)
@@ -239,33 +287,56 @@ class Stream:
                 picture_fps=self._picture_rate.per_second(now),
                 counts=self._counts | Counter({"dropped": source.counters.dropped if source else 0}),
                 reconnects=source.counters.reconnects if source else 0,
+                reused_fps=self._reused_rate.per_second(now),
             )
 
     # -- the model's side
 
-    def take_job(self, now: float) -> Job | None:
-        """The waiting frame and what to ask of it, if there is anything to ask; the place is free then."""
+    def take(self, now: float) -> Job | FrameResult | None:
+        """The waiting frame and what to ask of it, if there is anything to ask; the place is free then. The answers
+        themselves where the frame was found to be like one that has been answered meanwhile."""
         with self._lock:
-            frame, settings = self._taken(), self._settings
-            if frame is None or frame.captured_at is None:
+            waiting, settings = self._taken(), self._settings
+            if waiting is None:
                 return None
-            if now - frame.captured_at > max(STALE_SECONDS, 2 / settings.fps):
+            frame = waiting.frame
+            if now - waiting.sight.seconds > max(STALE_SECONDS, 2 / settings.fps):
                 self._counts["stale"] += 1
                 return None
+            if (result := self._repeated(waiting)) is not None:
+                self._asked, self._known = frame.sequence, None  # until it was handed out: later ones come behind it
+                return result
             earlier = tuple(self._earlier)
-            self._earlier.append(frame)
-            self._trim_earlier()
-        tasks = tuple(task for task in settings.tasks if task.frames <= len(earlier) + 1)
-        return Job(frame, tasks, settings.budget, earlier) if tasks else None
+            self._pass(frame)
+            tasks = tuple(task for task in settings.tasks if task.frames <= len(earlier) + 1)
+            if not tasks:
+                return None
+            self._gate.analysed(waiting.sight)
+            self._asked, self._known = frame.sequence, None
+        budget = waiting.budget if settings.budget == "auto" else settings.budget
+        return Job(frame, tasks, budget, earlier)
 
     def finished(self, result: FrameResult) -> None:
-        """Counts a result that was handed out."""
+        """Counts a result that is handed out."""
+        now = time.monotonic()
         with self._lock:
-            if result.error is None:
-                self._counts["analysed"] += 1
-                self._analysed_rate.add(time.monotonic())
-            else:
+            if result.error is not None:
                 self._counts["failed"] += 1
+            elif result.reused:
+                self._counts["reused"] += 1
+                self._reused_rate.add(now)
+            else:
+                self._counts["analysed"] += 1
+                self._analysed_rate.add(now)
+
+    def keep(self, result: FrameResult) -> None:
+        """Unchanged frames may have this answer from now on; called once it was handed out, so that it comes first."""
+        with self._lock:
+            if result.sequence != self._asked or result.error is not None:
+                return
+            auto = self._settings.budget == "auto" and not result.reused
+            if not (auto and self._auto.hear(result.budget, asks_for_detail(result))):
+                self._known = result
 
     # -- the stream's own thread
 
@@ -293,6 +364,7 @@ class Stream:
     def _follow(self, source: Source) -> None:
         with self._lock:
             self._source = source
+            self._openings += 1
         if self._wake.is_set():
             return
         for picture in source.pictures():
@@ -316,12 +388,25 @@ class Stream:
             if analyse and settings.paused:
                 self._counts["paused"] += 1
         if analyse and not settings.paused:
-            self._offer(self._frame(picture, settings, now))
+            self._offer(self._seen(picture, source, settings, now))
         if show:
             self._show(picture, settings, now)
 
-    def _frame(self, picture: Picture, settings: StreamSettings, now: float) -> Frame:
-        image = picture.scaled(self._size_for(picture.source_size, settings.budget))
+    def _seen(self, picture: Picture, source: Source, settings: StreamSettings, now: float) -> _Waiting:
+        """The picture at the model's size and how it looks to the gate, which also decides on the budget ``auto``."""
+        auto = settings.budget == "auto"
+        budget = self._auto.current if settings.budget == "auto" else settings.budget
+        frame = self._frame(picture, budget, now)
+        sight = Sight.of(frame, self._openings, source.counters.reconnects)
+        if auto:
+            with self._lock:
+                wanted = self._auto.see(self._gate.look(sight).changed)
+            if wanted != budget:
+                frame, budget = self._frame(picture, wanted, now), wanted
+        return _Waiting(frame, sight, budget)
+
+    def _frame(self, picture: Picture, budget: int, now: float) -> Frame:
+        image = picture.scaled(self._size_for(picture.source_size, budget))
         return Frame(
             image=image,
             source_size=picture.source_size,
@@ -335,18 +420,23 @@ class Stream:
             decode_ms=picture.decode_ms,
         )
 
-    def _offer(self, frame: Frame) -> None:
+    def _offer(self, waiting: _Waiting) -> None:
+        """Answers an unchanged frame at once where the answer is known, else lets the frame wait for the model."""
         with self._lock:
             self._frames += 1
             if self._settings.paused:
                 self._counts["paused"] += 1
                 return
-            self._slot.put(frame)
-            self._counts["replaced"] = self._slot.replaced
-            self._last = frame
-            if self.waiting_since is None:
-                self.waiting_since = frame.captured_at
-        self._ready()
+            self._last = waiting.frame
+            since = self.waiting_since
+            self._counts["replaced"] += self._taken() is not None
+            if (result := self._repeated(waiting)) is None:
+                self._slot.put(waiting)
+                self.waiting_since = waiting.sight.seconds if since is None else since
+        if result is None:
+            self._ready()
+        else:
+            self._reused(self, result)
 
     def _show(self, picture: Picture, settings: StreamSettings, now: float) -> None:
         size = display_size(picture.source_size, settings.display_width)
@@ -368,7 +458,7 @@ class Stream:
 
     # -- with the lock held
 
-    def _taken(self) -> Frame | None:
+    def _taken(self) -> _Waiting | None:
         """The waiting frame, which does not wait any more; None if there is none."""
         self.waiting_since = None
         try:
@@ -376,9 +466,19 @@ class Stream:
         except TimeoutError:
             return None
 
-    def _trim_earlier(self) -> None:
-        wanted = max((task.frames for task in self._settings.tasks), default=1) - 1
-        while len(self._earlier) > wanted:
+    def _repeated(self, waiting: _Waiting) -> FrameResult | None:
+        """The known answers for an unchanged frame; None for one that has to be analysed."""
+        if self._known is None or self._gate.look(waiting.sight).analyse:
+            return None
+        self._pass(waiting.frame)
+        result = repeated(self._known, waiting.frame)
+        age_ms = (time.monotonic() - waiting.sight.seconds) * 1000
+        return replace(result, timings=replace(result.timings, age_ms=age_ms))
+
+    def _pass(self, frame: Frame) -> None:
+        """Later frames may be compared with this one."""
+        self._earlier.append(frame)
+        while len(self._earlier) > self._settings.window - 1:
             self._earlier.popleft()
 
     def _state_at(self, now: float) -> tuple[State, str, float]:
@@ -388,8 +488,12 @@ class Stream:
         if source is None or self._state not in ("connecting", "live"):
             return self._state, self._reason, self._since
         fault = source.counters.faults[-1] if source.counters.faults else ""
-        if isinstance(source, LiveSource) and source.state in ("connecting", "stalled", "waiting"):
+        if source.state in ("connecting", "stalled", "waiting"):
             return source.state, fault, self._last_picture_at
         if self._state == "live" and now - self._last_picture_at > STALL_SECONDS:
             return "stalled", fault or "no picture comes", self._last_picture_at
         return self._state, self._reason, self._since
+
+
+def _gate_of(settings: StreamSettings) -> Gate:
+    return Gate(settings.gate, max_age_seconds=settings.gate_seconds, window=settings.window)

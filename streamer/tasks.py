@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from streamer.errors import OptionError
 
@@ -30,6 +31,8 @@ class Task:
     """Limit on output tokens."""
     frames: int = 1
     """How many successive sampled frames the question is about (``compare``: 2 or more)."""
+    schema: Mapping[str, Any] | None = field(default=None, hash=False)
+    """A JSON schema that the answer follows; the answer is then the parsed document instead of a text."""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -54,8 +57,11 @@ class Task:
         return cls("detect", "detect", prompt, labels=wanted, max_tokens=max_tokens)
 
     @classmethod
-    def ask(cls, question: str, *, name: str = "ask", max_tokens: int = 256) -> Task:
-        return cls("ask", name, question, max_tokens=max_tokens)
+    def ask(
+        cls, question: str, *, name: str = "ask", max_tokens: int = 256, schema: Mapping[str, Any] | None = None
+    ) -> Task:
+        """``schema``: a JSON schema; the answer is then a document of it, whatever the model would have said."""
+        return cls("ask", name, question, max_tokens=max_tokens, schema=schema)
 
     @classmethod
     def read(cls, prompt: str = READ_PROMPT, *, max_tokens: int = 512) -> Task:
@@ -64,7 +70,10 @@ class Task:
 
     @classmethod
     def check(cls, question: str, *, name: str = "check", max_tokens: int = 128) -> Task:
-        """A question answered yes or no; the answer is ``{"answer": bool | None, "text": str}``."""
+        """A question answered yes or no; the answer is ``{"answer": bool | None, "reason": str | None, "text": str}``.
+
+        A model that follows schemas is held to yes or no and a reason; of another's words the first one counts.
+        """
         return cls("check", name, question, max_tokens=max_tokens)
 
     @classmethod

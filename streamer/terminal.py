@@ -28,11 +28,13 @@ if TYPE_CHECKING:
 PLAIN_EVERY_SECONDS = 5.0
 """How often a line of progress is written where the output is no terminal."""
 
+_NARROW = 80
+"""On fewer columns than these rich would drop whole columns of a table; the terminal wraps the lines instead."""
 _NO_LIMIT = 10_000
 """Columns of a table that nobody looks at on a terminal."""
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def print_json(value: Any) -> None:
@@ -60,8 +62,9 @@ def plain(text: str) -> str:
 
 
 def print_table(table: Table) -> None:
-    """Long cells are folded on a terminal; elsewhere the table is as wide as it has to be, a row a line."""
-    console = out if out.is_terminal else Console(file=out.file, width=_NO_LIMIT, highlight=False)
+    """Long cells are folded on a terminal that is wide enough for the others; elsewhere a row is a line."""
+    folded = out.is_terminal and out.width >= _NARROW
+    console = out if folded else Console(file=out.file, width=_NO_LIMIT, highlight=False, emoji=False)
     console.print(table)
 
 
@@ -135,15 +138,22 @@ def _rate(summary: Summary) -> str:
 
 def result_line(result: FrameResult) -> str:
     """A frame's answers in one line for people, with rich markup."""
-    parts = [f"[red]{escape(result.error)}[/]"] if result.error else []
+    parts = ["[dim]as before:[/]"] if result.reused else []
+    parts += [f"[red]{escape(result.error)}[/]"] if result.error else []
     for name, answer in result.answers.items():
         if name == "detect":
             parts.append(f"[cyan]{escape(_labels(result))}[/]")
         elif not name.startswith("detect-"):  # all lists' boxes are in `detections`
-            text = str(answer["text"] if isinstance(answer, dict) else answer)
-            parts.append(escape(plain(" ".join(text.split()))))
+            parts.append(escape(plain(" ".join(words(answer).split()))))
     parts += [f"[yellow]({escape(name)}: {escape(text)})[/]" for name, text in result.notes.items()]
     return f"[dim]{result.time_seconds:8.2f} s[/]  " + "  ·  ".join(parts)
+
+
+def words(answer: Any) -> str:
+    """Of a check its text, of a task with a schema the document."""
+    if isinstance(answer, dict) and "text" in answer:
+        return str(answer["text"])
+    return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
 
 
 def _labels(result: FrameResult) -> str:
@@ -171,7 +181,8 @@ def _table(text: str, *numbers: str) -> Table:
 
 
 def summary_table(summaries: Sequence[Summary]) -> Table:
-    table = _table("file", "frames", "failed", "seconds", "frames/s", "tokens in/out")
+    """``drafted``: the share of output tokens that the last answer foretold; ``passes``: forwards a frame."""
+    table = _table("file", "frames", "failed", "seconds", "frames/s", "tokens in/out", "drafted", "passes")
     for summary in summaries:
         usage, seconds = summary.usage, max(1e-6, summary.wall_seconds)
         table.add_row(
@@ -181,6 +192,8 @@ def summary_table(summaries: Sequence[Summary]) -> Table:
             f"{summary.wall_seconds:.1f}",
             f"{summary.frames / seconds:.2f}",
             f"{usage.image_tokens + usage.prompt_tokens}/{usage.output_tokens}",
+            f"{usage.accepted_tokens / usage.output_tokens:.0%}" if usage.output_tokens else "–",
+            f"{usage.forwards / max(1, summary.frames):.1f}",
         )
     return table
 

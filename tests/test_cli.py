@@ -217,6 +217,10 @@ def test_wrong_words_are_said_with_what_can_be_used(run: Run, clip: Path, pictur
         (["budgets", picture, "--budget", 70, "--budget", 71], "budget: 71"),
         (["watch", clip, "--budget", 71], "budget: 71"),
         (["watch", clip, "--fps", 0], "fps: 0.0 cannot be used; expected a number from"),
+        (["ask", picture, "A car?", "--detect", "car"], "expected pictures alone beside --detect"),
+        (["budgets", picture, "--detect", "car", "--prompt", "Say it"], "expected one of the two"),
+        (["budgets", picture, "-o", tmp_path], "expected a file's name that ends in .png"),
+        (["annotate", clip, *to, "--hwaccel", "abacus"], "hwaccel: 'abacus' cannot be used"),
     ):  # fmt: skip
         ended = run(*words)
         assert (ended.code, ended.out) == (2, ""), words
@@ -225,7 +229,7 @@ def test_wrong_words_are_said_with_what_can_be_used(run: Run, clip: Path, pictur
     assert not (tmp_path / "r").exists()
 
 
-def test_what_is_not_there_is_said(run: Run, tmp_path: Path) -> None:
+def test_what_is_not_there_is_said(run: Run, picture: Path, tmp_path: Path) -> None:
     """Exit code 1, and before any model is loaded."""
     missing = tmp_path / "missing.mp4"
     for words in (
@@ -239,15 +243,76 @@ def test_what_is_not_there_is_said(run: Run, tmp_path: Path) -> None:
         assert (ended.code, ended.out) == (1, "")
         assert ended.err == f"error: {missing}: there is no such file or folder (check the name)\n"
     (tmp_path / "model").mkdir()
-    ended = run("ask", __file__, "What?", "--model", tmp_path / "model")
+    ended = run("ask", picture, "What?", "--model", tmp_path / "model")
     assert ended.code == 1
     assert str(tmp_path / "model") in ended.err
 
 
-def test_a_folder_that_cannot_be_written_fails(run: Run, model: Path, clip: Path) -> None:
-    ended = run("annotate", clip, "-o", clip, "--model", model)
+def test_an_empty_name_is_not_the_current_folder(run: Run, tmp_path: Path) -> None:
+    """As a shell's unset variable gives it."""
+    for words in (["annotate", "", "-o", tmp_path], ["ask", "", "What?"], ["budgets", ""], ["watch", ""]):
+        assert run(*words) == Ended(1, "", "error: '': this name is empty (name a file, folder or camera)\n")
+
+
+def test_what_cannot_be_read_or_written_is_said_before_a_model_is_loaded(
+    run: Run, clip: Path, picture: Path, tmp_path: Path
+) -> None:
+    text, empty = tmp_path / "text.mp4", tmp_path / "empty.png"
+    text.write_text("no film\n" * 100)
+    empty.touch()
+    refused = "it cannot be written: File exists (choose a folder that is yours)"
+    for words, said in (
+        (["annotate", text, empty, "-o", tmp_path], f"failed: {empty}: the file is empty"),
+        (["annotate", clip, "-o", clip], f"error: {clip}: {refused}"),
+        (["ask", picture, empty, "What?"], f"error: {empty}: the file is empty"),
+        (["budgets", text], f"error: {text}: it cannot be read as a video"),
+        (["budgets", picture, "-o", clip / "figure.png"], f"error: {clip}: {refused}"),
+    ):
+        ended = run(*words)
+        assert (ended.code, ended.out) == (1, ""), words
+        assert said in ended.err
+        assert "loading" not in ended.err
+
+
+def test_files_behind_one_that_cannot_be_read_have_their_turn(
+    run: Run, model: Path, picture: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.mp4").touch()
+    words = ["annotate", tmp_path / "empty.mp4", picture, "-o", tmp_path / "r", "--model", model, "--budget", 70]
+    ended = run(*words, "--formats", "jsonl", "--json")
     assert ended.code == 1
-    assert f"failed: {clip}: it cannot be written: File exists (choose a folder that is yours)" in ended.err
+    assert [row["type"] for row in ended.rows] == ["frame", "summary", "failure"]
+
+
+def test_ask_holds_the_answer_to_a_schema(run: Run, picture: Path, tmp_path: Path) -> None:
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"type": "object", "properties": {"cars": {"type": "integer", "minimum": 0, "maximum": 9}}, '
+                      '"required": ["cars"], "additionalProperties": false}')  # fmt: skip
+    held = run("ask", picture, "How many cars?", "--model", "tiny", "--schema", schema, "--budget", 70)
+    assert held.code == 0, held.err
+    assert held.rows[0]["cars"] in range(10)
+    schema.write_text("[1]")
+    refused = run("ask", picture, "How many cars?", "--model", "tiny", "--schema", schema)
+    assert (refused.code, refused.out) == (2, "")
+    assert "a JSON object" in refused.words
+
+
+def test_no_picture_in_the_asked_time_is_said(run: Run, model: Path, picture: Path, tmp_path: Path) -> None:
+    ended = run("annotate", picture, "-o", tmp_path / "r", "--model", model, "--budget", 70, "--from", 30)
+    assert ended.code == 0
+    assert f"note: {picture}: no picture of it is among those asked for by --every, --from and --to" in ended.err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_no_utf_8(model: Path, clip: Path, tmp_path: Path) -> None:
+    odd = clip.rename(tmp_path / os.fsdecode(b"odd \xff \xfe.mp4"))
+    process = start("annotate", odd, "-o", tmp_path / "r", "--model", model, "--budget", 70, "--to", 0.1, "--json")
+    out, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    frame, summary = (json.loads(line) for line in out.splitlines())
+    assert (frame["stream"], summary["source"]) == (odd.name, str(odd))
+    [journal] = [name for name in summary["files"] if name.endswith(".jsonl")]
+    assert next(read_journal(Path(journal)))["source"]["address"] == str(odd)
 
 
 def test_help_names_every_command(run: Run) -> None:
@@ -259,6 +324,21 @@ def test_help_names_every_command(run: Run) -> None:
 
 
 # -- processes of their own
+
+
+def test_ctrl_c_while_the_program_itself_is_loaded(tmp_path: Path) -> None:
+    """The hook interrupts the import of the first heavy module, at whatever moment that comes."""
+    (tmp_path / "rich").mkdir()
+    (tmp_path / "rich" / "__init__.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "streamer", "doctor"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(TINY.parents[3])])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -304,6 +384,16 @@ def test_a_reader_that_goes_away_is_no_traceback(model: Path, tmp_path: Path) ->
     process.stdout.close()
     _, said = process.communicate(timeout=20)
     assert (process.returncode, "Traceback" in said, "Exception" in said) == (1, False, False), said
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+@pytest.mark.parametrize("words", [["doctor"], ["doctor", "--json"]])
+def test_a_full_disk_behind_standard_output_is_no_traceback(words: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "streamer", *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert (done.returncode, done.stderr) == (1, "error: [Errno 28] No space left on device\n")
 
 
 @pytest.mark.skipif(not TINY.is_file(), reason="the embedded checkpoint is not trained yet")

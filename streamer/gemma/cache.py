@@ -43,6 +43,31 @@ class KeyValueCache:
         self.places = new if self.places is None else self.places.followed_by(new)
         return self.places
 
+    def forget(self, written: int, keep: torch.Tensor) -> None:
+        """Makes holes of those of the last ``written`` places where ``keep`` ``(rows, written)`` is False."""
+        assert self.places is not None
+        valid = self.places.valid
+        valid[:, valid.shape[1] - written :] &= keep.to(valid.device)
+
+    def tidy(self) -> None:
+        """Drops what holds nothing in any row: behind the last place in use at once, holes among the others when
+        they are the greater part."""
+        assert self.places is not None
+        used = self.places.valid.any(dim=0).nonzero()
+        end = int(used[-1]) + 1 if len(used) else 0
+        if end < len(self.places):
+            self._take(slice(0, end))
+        longest = int(self.places.valid.sum(dim=1).max()) if end else 0
+        if len(self.places) > 2 * longest + _GROWTH:
+            order = self.places.valid.logical_not().to(torch.int8).argsort(dim=1, stable=True)
+            self._take(order[:, :longest])
+
+    def _take(self, columns: torch.Tensor | slice) -> None:
+        assert self.places is not None
+        self.places = self.places.columns(columns)
+        for layer in self._layers.values():
+            layer.take(columns)
+
     def select(self, rows: torch.Tensor) -> None:
         """Keeps the rows with these numbers ``(n,)``, in that order; a number may come twice."""
         if self.places is not None:
@@ -65,6 +90,17 @@ class _Layer:
         self._values[:, :, self.used : end] = values
         self.used = end
         return self._keys[:, :, :end], self._values[:, :, :end]
+
+    def take(self, columns: torch.Tensor | slice) -> None:
+        if isinstance(columns, slice):
+            self.used = int(columns.stop)
+            return
+        chosen = columns.to(self._keys.device)[:, None, :, None]
+        rows, heads, _, size = self._keys.shape
+        self.used = columns.shape[1]
+        self._keys = self._keys.gather(2, chosen.expand(rows, heads, self.used, size))
+        size = self._values.shape[3]
+        self._values = self._values.gather(2, chosen.expand(rows, heads, self.used, size))
 
     def select(self, rows: torch.Tensor) -> None:
         self._keys = self._keys[rows.to(self._keys.device)]

@@ -1,7 +1,10 @@
 """Answers batches of requests with a loaded checkpoint: prepare, run, read back.
 
-The decoding loop is our own. Every forward gets explicit position ids and explicit masks made from the places in the
-cache (`streamer.gemma.masks`), so rows of any lengths, with several pictures at different budgets, run side by side.
+The decoding loop is our own, made to need few forwards. All requests about the same pictures share one row: the
+pictures are read once, the answers grow side by side behind them. Each answer has a draft, most often the last answer
+to the same question, which is verified in the same forward that reads the prompt. Every forward gets explicit position
+ids and explicit masks made from the places in the cache (`streamer.gemma.masks`), so rows of any lengths, with several
+pictures at different budgets, run side by side. Under greedy decoding the tokens are those of one request by itself.
 """
 
 from __future__ import annotations
@@ -16,29 +19,41 @@ import torch
 from streamer.errors import ModelInterrupted, ModelMemoryError, OptionError
 from streamer.gemma.cache import KeyValueCache
 from streamer.gemma.choosing import Chooser, choose
-from streamer.gemma.masks import Places, additive, global_mask, sliding_mask
-from streamer.gemma.preprocess import Patches, preprocess, stack
-from streamer.gemma.prompts import PromptBuilder
-from streamer.gemma.rows import Row, next_places, side_by_side
+from streamer.gemma.drafting import CostMeter, Drafter, StepCost
+from streamer.gemma.masks import TEXT, Places, additive, global_mask, sliding_mask
+from streamer.gemma.pictures import PictureKey, Pictures, picture_key
+from streamer.gemma.prompts import Prompt, PromptBuilder
+from streamer.gemma.rows import Branch, Row, Step, first_step, next_step
 from streamer.models.base import Generation, Request
 
 if TYPE_CHECKING:
     from streamer.gemma.checkpoint import Checkpoint
+    from streamer.gemma.constraint import Constraint, Grammars
 
-_PictureKey = tuple[int, int]
-"""``id`` of the array, and the budget."""
+_AT_ONCE = 128
+"""Places whose next token is asked for at once: a vocabulary of 262,144 in float32 takes 1 MB a place."""
 
 
 class Engine:
-    """Generation on one checkpoint. Not thread-safe; holds nothing between calls but rendered prompts."""
+    """Generation on one checkpoint. Not thread-safe; keeps rendered prompts and the newest pictures' features."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Checkpoint, *, share: bool = True, draft: bool = True) -> None:
+        """``share``: requests about the same pictures share them; ``draft``: drafts are used. Both change the speed
+        alone; they can be switched off to measure what they give."""
         self.checkpoint = checkpoint
+        self.pictures = Pictures(checkpoint)
+        self._share, self._draft = share, draft
         self._text_config: Any = checkpoint.model.config.get_text_config()
+        config = checkpoint.model.config
+        self._stand_ins = {config.image_token_id, config.video_token_id, config.audio_token_id}
         self._prompts = PromptBuilder(checkpoint.tokenizer, checkpoint.pictures, checkpoint.name)
         self._interrupted = threading.Event()
-        self.vision_forwards = 0
-        """Pictures that went through the vision tower so far."""
+        self._meter = CostMeter()
+        self._grammars: Grammars | None = None
+        self.forwards = 0
+        """Passes through the language model so far."""
+        self.forward_seconds = 0.0
+        """Time spent in the model so far, the vision tower included."""
 
     @torch.inference_mode()
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
@@ -51,15 +66,16 @@ class Engine:
             return []
         self._interrupted.clear()
         try:
-            rows = self._prepare(requests)
+            branches, rows = self._prepare(requests)
             self._run(rows)
         except torch.OutOfMemoryError as error:
+            self.pictures.forget()
             raise ModelMemoryError(
                 self.checkpoint.name,
                 f"a batch of {len(requests)} does not fit into memory",
                 "choose a smaller batch, a lower budget or a smaller model",
             ) from error
-        return [row.generation(self._prompts.text) for row in rows]
+        return [branch.generation(self._prompts.text) for branch in branches]
 
     def interrupt(self) -> None:
         """From any thread: a running `generate` gives up before its next step. Does nothing where none runs."""
@@ -69,98 +85,192 @@ class Engine:
         if self._interrupted.is_set():
             raise ModelInterrupted(self.checkpoint.name)
 
-    def _prepare(self, requests: Sequence[Request]) -> list[Row]:
-        """Rows with prompts, and with the features of their pictures; each picture is cut and encoded once."""
+    # -- prepare
+
+    def _prepare(self, requests: Sequence[Request]) -> tuple[list[Branch], list[Row]]:
+        """A branch a request, in their order, and the rows that hold them; each picture is cut and encoded once."""
         started = time.perf_counter()
-        choosers = [Chooser(request, self._device) for request in requests]
-        patches = self._patches(requests)
+        choosers = [Chooser(request, self.checkpoint.device) for request in requests]
+        constraints = [self._constraint(request) for request in requests]
+        keys = [tuple(picture_key(image, request.budget) for image in request.images) for request in requests]
+        images = [image for request in requests for image in request.images]
+        named = zip((key for ks in keys for key in ks), images, strict=True)
+        cut = self.pictures.cut(named)
+        soft = {key: one if isinstance(one, int) else one.soft_tokens for key, one in cut.items()}
         prompts = [
-            self._prompts.build(
-                request.prompt, [patches[key].soft_tokens for key in _pictures(request)], request.system
-            )
-            for request in requests
+            self._prompts.build(request.prompt, [soft[key] for key in ks], request.system)
+            for request, ks in zip(requests, keys, strict=True)
         ]
         for request, prompt in zip(requests, prompts, strict=True):
             self._check_length(request, len(prompt.ids))
         prepared = time.perf_counter()
-        features = self._encode(patches)
-        return [
-            Row(
+        features = self.pictures.encode(cut, self._check_interrupted)
+        encoded = time.perf_counter()
+        self.forward_seconds += encoded - prepared
+        branches = [
+            Branch(
                 request,
                 prompt,
-                tuple(features[key] for key in _pictures(request)),
+                _shared_length(prompt),
                 chooser,
+                Drafter(self._draft_for(request), request.agreement),
+                constraint,
+                drafts=self._draft,
+                started=self._started(request),
                 preprocess_ms=(prepared - started) * 1000,
-                model_ms=(time.perf_counter() - prepared) * 1000,
+                model_ms=(encoded - prepared) * 1000,
             )
-            for request, prompt, chooser in zip(requests, prompts, choosers, strict=True)
+            for request, prompt, chooser, constraint in zip(requests, prompts, choosers, constraints, strict=True)
         ]
+        return branches, self._rows(branches, keys, features)
 
-    def _patches(self, requests: Sequence[Request]) -> dict[_PictureKey, Patches]:
-        patches: dict[_PictureKey, Patches] = {}
-        for request in requests:
-            for image, key in zip(request.images, _pictures(request), strict=True):
-                if key not in patches:
-                    patches[key] = preprocess(image, request.budget, self.checkpoint.images, self._device)
-        return patches
+    def _draft_for(self, request: Request) -> Sequence[int]:
+        """The draft up to what the model's forward could not read: no id of its vocabulary, or one that stands for a
+        picture, a video or a sound."""
+        draft = request.draft or self._prompts.answer_ids(request.likeness)
+        vocabulary = self._text_config.vocab_size
+        foreign = (at for at, token in enumerate(draft) if not 0 <= token < vocabulary or token in self._stand_ins)
+        return draft[: next(foreign, len(draft))]
 
-    def _encode(self, patches: dict[_PictureKey, Patches]) -> dict[_PictureKey, torch.Tensor]:
-        """Features by picture. Pictures with as many patches go together, so none of them needs padding."""
-        groups: dict[int, list[_PictureKey]] = {}
-        for key, one in patches.items():
-            groups.setdefault(len(one.values), []).append(key)
-        features: dict[_PictureKey, torch.Tensor] = {}
-        for length, keys in groups.items():
-            self._check_interrupted()
-            values, positions = stack([patches[key] for key in keys], length)
-            encoded = self.checkpoint.model.get_image_features(values, positions, return_dict=True).pooler_output
-            features.update(zip(keys, encoded, strict=True))
-            self.vision_forwards += len(keys)
-        return features
+    def _started(self, request: Request) -> tuple[int, ...]:
+        started = self._prompts.answer_ids(request.start)
+        if started and request.schema is not None:
+            raise OptionError("start", request.start, "no beginning where the answer follows a schema")
+        if len(started) >= request.max_tokens:
+            raise OptionError("start", request.start, f"fewer than max_tokens ({request.max_tokens}) tokens")
+        return started
+
+    def _constraint(self, request: Request) -> Constraint | None:
+        if request.schema is None:
+            return None
+        if request.stop or request.ends_with_json:
+            raise OptionError("stop", request.stop, "none where the answer follows a schema, which ends it")
+        if self._grammars is None:
+            from streamer.gemma.constraint import Grammars  # llguidance, for those who ask for it
+
+            self._grammars = Grammars.of(self.checkpoint)
+        constraint = self._grammars.constraint(request.schema)
+        if constraint.least_tokens >= request.max_tokens:
+            least = constraint.least_tokens + 1
+            raise OptionError("max_tokens", request.max_tokens, f"at least {least} for this schema")
+        return constraint
+
+    def _rows(
+        self,
+        branches: Sequence[Branch],
+        keys: Sequence[tuple[PictureKey, ...]],
+        features: dict[PictureKey, torch.Tensor],
+    ) -> list[Row]:
+        """Those with the same pictures behind the same words go into one row."""
+        rows: dict[object, Row] = {}
+        for number, (branch, ks) in enumerate(zip(branches, keys, strict=True)):
+            begin = Prompt(branch.prompt.ids[: branch.shared], branch.prompt.blocks[: branch.shared])
+            group = (ks, begin.ids) if ks and self._share else number
+            row = rows.setdefault(group, Row(begin, tuple(features[key] for key in ks), []))
+            row.branches.append(branch)
+        return list(rows.values())
+
+    def _check_length(self, request: Request, prompt_tokens: int) -> None:
+        if request.max_tokens < 1:
+            raise OptionError("max_tokens", request.max_tokens, "a whole number above 0")
+        longest = int(self._text_config.max_position_embeddings)
+        if prompt_tokens + request.max_tokens > longest:
+            needed = f"{prompt_tokens} tokens of prompt and up to {request.max_tokens} of answer"
+            raise OptionError("prompt", needed, f"at most {longest} together: fewer pictures or a lower budget")
+
+    # -- run
 
     def _run(self, rows: Sequence[Row]) -> None:
-        """Decodes until every row has its end. One transfer to the host a step; finished rows leave the batch."""
+        """Steps until every branch has its end; rows leave the batch with their last one."""
         started = time.perf_counter()
         cache = KeyValueCache()
         active = list(rows)
-        logits = self._prefill(active, cache)
-        while True:
+        features = [feature for row in active for feature in row.features]
+        while active:
             self._check_interrupted()
-            tokens = choose(self._allowed(logits), [row.chooser for row in active])
-            for row, token in zip(active, tokens.tolist(), strict=True):
-                row.take(token, self.checkpoint.end_ids, self._prompts.text)
-                if row.finish:
-                    row.model_ms += (time.perf_counter() - started) * 1000
-            going = [number for number, row in enumerate(active) if row.finish is None]
-            if not going:
-                return
+            self._plan(active)
+            step = (next_step if cache.places else first_step)(active, self.checkpoint.pad_id)
+            chosen = self._forward(step, cache, features)
+            features = []
+            agreed = self._take(step, chosen)
+            now = (time.perf_counter() - started) * 1000
+            for branch in step.trials:
+                branch.model_ms += now if branch.finish else 0.0
+            cache.forget(step.ids.shape[1], step.kept(agreed))
+            going = [number for number, row in enumerate(active) if any(row.live)]
             if len(going) < len(active):
-                chosen = torch.tensor(going, device=tokens.device)
-                cache.select(chosen)
-                tokens, active = tokens[chosen], [active[number] for number in going]
-            logits = self._forward(tokens[:, None], next_places(active), cache)
+                active = [active[number] for number in going]
+                if active:
+                    cache.select(torch.tensor(going))
+            if active:
+                cache.tidy()
 
-    def _prefill(self, rows: Sequence[Row], cache: KeyValueCache) -> torch.Tensor:
-        ids, places = side_by_side(rows, self.checkpoint.pad_id)
-        features = [feature for row in rows for feature in row.features]
-        return self._forward(ids, places, cache, features)
+    def _plan(self, rows: Sequence[Row]) -> None:
+        live = [branch for row in rows for _, branch in row.live]
+        cost = self._meter.cost()
+        each = StepCost(cost.base / len(live), cost.per_token)
+        for branch in live:
+            branch.plan(each)
 
-    def _forward(
-        self, ids: torch.Tensor, places: Places, cache: KeyValueCache, features: Sequence[torch.Tensor] = ()
-    ) -> torch.Tensor:
-        """Runs ``ids`` ``(rows, new)`` on top of the cache; logits ``(rows, vocabulary)`` behind the last of each."""
-        queries = Places(*(tensor.to(self._device) for tensor in (places.positions, places.valid, places.blocks)))
-        keys = cache.append_places(queries)
-        output = self.checkpoint.model(
-            input_ids=ids.to(self._device),
+    def _take(self, step: Step, chosen: Sequence[int]) -> dict[Branch, int]:
+        """Hands every branch its part of the chosen tokens; how many of its proposals each keeps."""
+        agreed: dict[Branch, int] = {}
+        at = 0
+        for branch in step.trials:
+            count = 1 + len(branch.proposed)
+            own = chosen[at : at + count]
+            at += count
+            agreed[branch] = branch.take(own, self.checkpoint.end_ids, self._prompts.text)
+        return agreed
+
+    def _forward(self, step: Step, cache: KeyValueCache, features: Sequence[torch.Tensor]) -> list[int]:
+        """The tokens chosen behind each wanted place of ``step``, read on top of the cache: one transfer a step."""
+        started = time.perf_counter()
+        device = self.checkpoint.device
+        keys = cache.append_places(step.places).to(device)
+        queries = step.places.to(device)
+        network = self.checkpoint.model
+        output = network.model(
+            input_ids=step.ids.to(device, non_blocking=True),
             position_ids=queries.positions,
             attention_mask=self._masks(queries, keys),
             past_key_values=cache,
             mm_encoder_outputs=_as_encoded(features),
             use_cache=True,
-            logits_to_keep=1,
+            logits_to_keep=step.keep,
         )
-        logits: torch.Tensor = output.logits[:, -1]
+        hidden = output.last_hidden_state
+        rows, columns = step.wanted()
+        skipped = step.ids.shape[1] - hidden.shape[1]
+        wanted = hidden[torch.tensor(rows, device=hidden.device), torch.tensor(columns, device=hidden.device) - skipped]
+        tokens = self._choose(wanted, list(step.trials))
+        chosen: list[int] = tokens.tolist()
+        seconds = time.perf_counter() - started
+        self.forwards += 1
+        self.forward_seconds += seconds
+        self._meter.observe(step.ids.numel(), seconds)
+        return chosen
+
+    def _choose(self, hidden: torch.Tensor, branches: Sequence[Branch]) -> torch.Tensor:
+        """``(n,)`` tokens from the ``(n, hidden)`` states of the last layer, those of each branch together."""
+        choosers = [branch.chooser for branch in branches for _ in range(1 + len(branch.proposed))]
+        allowed = _allowed(branches)
+        parts = []
+        for start in range(0, len(hidden), _AT_ONCE):
+            here = slice(start, start + _AT_ONCE)
+            logits = self._logits(hidden[here])
+            if allowed is not None:
+                logits.masked_fill_(~allowed[here].to(logits.device, non_blocking=True), -torch.inf)
+            parts.append(choose(logits, choosers[here]))
+        return torch.cat(parts)
+
+    def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """``(n, vocabulary)``, without the tokens that the checkpoint's generation config forbids."""
+        logits: torch.Tensor = self.checkpoint.model.lm_head(hidden)
+        if (cap := self._text_config.final_logit_softcapping) is not None:
+            logits = torch.tanh(logits / cap) * cap
+        if self.checkpoint.suppressed_ids:
+            logits[:, list(self.checkpoint.suppressed_ids)] = -torch.inf
         return logits
 
     def _masks(self, queries: Places, keys: Places) -> dict[str, torch.Tensor]:
@@ -175,27 +285,22 @@ class Engine:
             return {kind: additive(mask, self.checkpoint.dtype) for kind, mask in masks.items()}
         return masks
 
-    def _allowed(self, logits: torch.Tensor) -> torch.Tensor:
-        """The logits without the tokens that the checkpoint's generation config forbids."""
-        if self.checkpoint.suppressed_ids:
-            logits[:, list(self.checkpoint.suppressed_ids)] = -torch.inf
-        return logits
 
-    def _check_length(self, request: Request, prompt_tokens: int) -> None:
-        if request.max_tokens < 1:
-            raise OptionError("max_tokens", request.max_tokens, "a whole number above 0")
-        longest = int(self._text_config.max_position_embeddings)
-        if prompt_tokens + request.max_tokens > longest:
-            needed = f"{prompt_tokens} tokens of prompt and up to {request.max_tokens} of answer"
-            raise OptionError("prompt", needed, f"at most {longest} together: fewer pictures or a lower budget")
-
-    @property
-    def _device(self) -> torch.device:
-        return self.checkpoint.device
+def _allowed(branches: Sequence[Branch]) -> torch.Tensor | None:
+    """``(n, vocabulary)`` bool for all places that are asked about; None where every token may come everywhere."""
+    width = next((branch.allowed.shape[1] for branch in branches if branch.allowed is not None), None)
+    if width is None:
+        return None
+    free = [torch.ones(1 + len(branch.proposed), width, dtype=torch.bool) for branch in branches]
+    return torch.cat(
+        [one if branch.allowed is None else branch.allowed for one, branch in zip(free, branches, strict=True)]
+    )
 
 
-def _pictures(request: Request) -> list[_PictureKey]:
-    return [(id(image), request.budget) for image in request.images]
+def _shared_length(prompt: Prompt) -> int:
+    """Tokens up to the end mark of the last picture; 0 without pictures."""
+    last = max((place for place, block in enumerate(prompt.blocks) if block != TEXT), default=-2)
+    return last + 2
 
 
 def _as_encoded(features: Sequence[torch.Tensor]) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Who may look at whom. Pure functions over positions; nothing here knows a cache's layout or a model.
 
-Every place of a sequence, cached or new, is told by three numbers: its position in the row's text, whether it holds
-anything (padding and rejected drafts do not), and the picture whose soft token it is (`TEXT` for words). Masks follow
-from these alone, so places may lie in any order and with any holes.
+Every place of a sequence, cached or new, is told by four numbers: its position in the row's text, whether it holds
+anything (padding and rejected drafts do not), the picture whose soft token it is (`TEXT` for words), and the branch
+to which it belongs (`SHARED` for what all branches of the row see). Masks follow from these alone, so places may lie
+in any order and with any holes, and several answers about the same pictures grow side by side in one row.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import torch
 
 TEXT = -1
 """Block of a place that is not part of a picture."""
+SHARED = -1
+"""Branch of a place that every branch of its row sees."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,27 +23,39 @@ class Places:
     """Places of a batch of rows, each tensor ``(rows, places)``."""
 
     positions: torch.Tensor
-    """int64; counts from 0 within the row. Anything where not ``valid``."""
+    """int64; counts from 0 within the row's text. Anything where not ``valid``."""
     valid: torch.Tensor
     """bool."""
     blocks: torch.Tensor
     """int64: number of the picture within the row, or `TEXT`."""
+    branches: torch.Tensor
+    """int64: number of the branch within the row, or `SHARED`."""
 
     def __len__(self) -> int:
         """Places a row."""
         return self.positions.shape[1]
 
+    def parts(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The four tensors in the order of the fields."""
+        return self.positions, self.valid, self.blocks, self.branches
+
     def followed_by(self, later: Places) -> Places:
         """These places, then ``later``, for the same rows."""
-        return Places(
-            torch.cat((self.positions, later.positions), dim=1),
-            torch.cat((self.valid, later.valid), dim=1),
-            torch.cat((self.blocks, later.blocks), dim=1),
-        )
+        return Places(*(torch.cat(pair, dim=1) for pair in zip(self.parts(), later.parts(), strict=True)))
 
     def rows(self, chosen: torch.Tensor) -> Places:
         """The rows with the numbers ``chosen`` ``(n,)``, in that order, repeated where it repeats."""
-        return Places(self.positions[chosen], self.valid[chosen], self.blocks[chosen])
+        return Places(*(part[chosen] for part in self.parts()))
+
+    def columns(self, chosen: torch.Tensor | slice) -> Places:
+        """The columns ``chosen``: a slice, or ``(rows, n)`` numbers, each row its own."""
+        if isinstance(chosen, slice):
+            return Places(*(part[:, chosen] for part in self.parts()))
+        return Places(*(part.gather(1, chosen) for part in self.parts()))
+
+    def to(self, device: torch.device) -> Places:
+        """The same on that device."""
+        return Places(*(part.to(device, non_blocking=True) for part in self.parts()))
 
 
 def global_mask(queries: Places, keys: Places) -> torch.Tensor:
@@ -76,6 +91,8 @@ def _causal(queries: Places, keys: Places) -> torch.Tensor:
 
 
 def _with_holes(allowed: torch.Tensor, queries: Places, keys: Places) -> torch.Tensor:
+    theirs = keys.branches[:, None, :]
+    allowed &= (theirs == SHARED) | (theirs == queries.branches[:, :, None])
     allowed &= keys.valid[:, None, :]
     allowed &= queries.valid[:, :, None]
     offset = len(keys) - len(queries)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -27,9 +28,20 @@ _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 _CGROUP_USED = Path("/sys/fs/cgroup/memory.current")
 
 
-def needed_bytes(parameters: float, dtype: torch.dtype) -> int:
-    """Memory for a model of so many parameters and a small batch."""
-    return int(parameters * dtype.itemsize * _OVERHEAD + _WORKING)
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Weights of which the layers are quantised."""
+
+    kind: str
+    """``int8`` or ``int4``."""
+    weight_bytes: int
+    """All weights together, those that stay as they are included."""
+
+
+def needed_bytes(parameters: float, dtype: torch.dtype, packed: Packed | None = None) -> int:
+    """Memory for a model of so many parameters, or with packed weights, and a small batch."""
+    weights = parameters * dtype.itemsize if packed is None else packed.weight_bytes
+    return int(weights * _OVERHEAD + _WORKING)
 
 
 def available_bytes(device: torch.device) -> int:
@@ -43,17 +55,19 @@ def available_bytes(device: torch.device) -> int:
     return max(0, free)
 
 
-def require_memory(model: str, parameters: int, dtype: torch.dtype, available: int, where: str) -> None:
+def require_memory(
+    model: str, parameters: int, dtype: torch.dtype, available: int, where: str, packed: Packed | None = None
+) -> None:
     """Raises `ModelMemoryError` where the model does not fit into ``available`` bytes.
 
     The error says how much is needed, how much there is, and names the largest model of the family that fits.
     """
-    needed = needed_bytes(parameters, dtype)
+    needed = needed_bytes(parameters, dtype, packed)
     if needed <= available:
         return
-    half = dtype.itemsize > 2 and needed_bytes(parameters, torch.bfloat16) <= available
+    half = packed is None and dtype.itemsize > 2 and needed_bytes(parameters, torch.bfloat16) <= available
     remedy = "use dtype bf16" if half else f"use {smaller(parameters, dtype, available)}"
-    kind = str(dtype).removeprefix("torch.")
+    kind = str(dtype).removeprefix("torch.") + (f" with {packed.kind} layers" if packed else "")
     reason = f"it needs {needed / GIB:.1f} GiB as {kind}, and {available / GIB:.1f} GiB are free on the {where}"
     raise ModelMemoryError(model, reason, remedy)
 

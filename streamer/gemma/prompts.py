@@ -54,6 +54,7 @@ class PromptBuilder:
         self._tokenizer, self._pictures, self._model = tokenizer, pictures, model
         self._control = _control_pattern(tokenizer)
         self._rendered = lru_cache(maxsize=_REMEMBERED)(self._render)
+        self._answered = lru_cache(maxsize=_REMEMBERED)(self._encode)
         thought_end = tokenizer.convert_tokens_to_ids(_THOUGHT_END)
         self._thought_end = None if thought_end == tokenizer.unk_token_id else thought_end
 
@@ -76,6 +77,13 @@ class PromptBuilder:
             blocks += [TEXT, *[number] * count, TEXT]
         return Prompt(tuple(ids), tuple(blocks))
 
+    def answer_ids(self, text: str) -> tuple[int, ...]:
+        """The ids of a text that the model might say."""
+        return self._answered(self.plain(text)) if text else ()
+
+    def _encode(self, text: str) -> tuple[int, ...]:
+        return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
     def text(self, ids: Iterable[int]) -> str:
         """The words of an answer: control tokens left out, and a thought before it, should there be one."""
         kept = list(ids)
@@ -96,7 +104,7 @@ class PromptBuilder:
         rendered = self._tokenizer.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
         )
-        ids = tuple(self._tokenizer(rendered, add_special_tokens=False)["input_ids"])
+        ids = self._encode(rendered)
         if ids.count(self._pictures.soft) != pictures:
             raise ModelError(self._model, f"its chat template does not place {pictures} picture(s) in the prompt")
         return ids

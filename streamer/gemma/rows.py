@@ -1,66 +1,139 @@
-"""One request on its way through the model, and several of them side by side."""
+"""What runs side by side: rows of a batch, each some pictures with one or several answers about them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 from streamer.gemma.choosing import Chooser
-from streamer.gemma.masks import TEXT, Places
+from streamer.gemma.drafting import FREE, Drafter, StepCost
+from streamer.gemma.masks import SHARED, TEXT, Places
 from streamer.gemma.prompts import Prompt
 from streamer.models.base import Generation, Request
 
+if TYPE_CHECKING:
+    from streamer.gemma.constraint import Constraint
+
 _STOP_TAIL = 8
 """Tokens beyond a stop text's own length that are read again to find it (a token may hold a single byte)."""
+_JSON_MARK = re.compile(r"""\\.|["\[\]{}]""", re.DOTALL)
+Read = Callable[[Sequence[int]], str]
 
 
 @dataclass(slots=True, eq=False)
-class Row:
-    """A request that is being answered."""
+class Branch:
+    """One request that is being answered, behind the pictures that its row shares."""
 
     request: Request
     prompt: Prompt
-    features: tuple[torch.Tensor, ...]
-    """A ``(soft tokens, hidden)`` tensor a picture; requests with the same picture hold the same tensor."""
+    shared: int
+    """How many of the prompt's tokens, from its start, belong to the row."""
     chooser: Chooser
+    drafter: Drafter
+    constraint: Constraint | None = None
+    drafts: bool = True
+    """Whether anything may be proposed."""
     preprocess_ms: float = 0.0
     model_ms: float = 0.0
     output: list[int] = field(default_factory=list)
     finish: Literal["stop", "length"] | None = None
     forwards: int = 0
+    drafted: int = 0
+    accepted: int = 0
+    started: tuple[int, ...] = ()
+    """Tokens that the answer was given as its beginning."""
+    certain: list[int] = field(default_factory=list)
+    """Tokens that the model has to read next."""
+    proposed: list[int] = field(default_factory=list)
+    """Tokens read behind them on trial."""
+
+    allowed: torch.Tensor | None = None
+    """``(1 + proposed, vocabulary)`` bool: what may be chosen behind the last certain and each proposed token."""
+    _own: bool = False
+    """Whether the proposals are the drafter's."""
+
+    def __post_init__(self) -> None:
+        self.certain = [*self.prompt.ids[self.shared :], *self.started]
+        self.output = list(self.started)
 
     @property
-    def next_position(self) -> int:
-        """Position of the token that is chosen next."""
-        return len(self.prompt.ids) + len(self.output)
+    def position(self) -> int:
+        """Of the first of the `certain` tokens."""
+        return len(self.prompt.ids) + len(self.output) - len(self.certain)
 
-    def take(self, token: int, end_ids: Collection[int], read: Callable[[Sequence[int]], str]) -> None:
-        """Appends a chosen token and notes whether the answer ends with it."""
-        self.output.append(token)
+    def plan(self, cost: StepCost = FREE) -> None:
+        """Chooses what to read on trial in the next forward."""
+        room = max(0, self.request.max_tokens - len(self.output) - 1)
+        guesses = self.chooser.greedy and self.drafts
+        self.proposed = self.drafter.propose(cost)[:room] if guesses else []
+        self._own = True
+        if self.constraint is None:
+            return
+        self.allowed = self.constraint.masks(self.proposed)
+        self.proposed = self.proposed[: len(self.allowed) - 1]
+        if not self.proposed and guesses and (forced := self.constraint.forced()[:room]):
+            self.allowed = self.constraint.masks(forced)
+            self.proposed, self._own = forced[: len(self.allowed) - 1], False
+
+    def take(self, chosen: Sequence[int], end_ids: Collection[int], read: Read) -> int:
+        """Takes the model's choice behind the last certain and each proposed token, as far as it agrees; returns how
+        many of the proposed ones stay."""
         self.forwards += 1
-        if token in end_ids or self._meets_stop(read):
+        self.drafted += len(self.proposed)
+        new: list[int] = []
+        for token, trial in zip(chosen, [*self.proposed, None], strict=True):
+            new.append(token)
+            self._append(token, end_ids, read)
+            if self.finish or token != trial:
+                break
+        agreed = sum(token == trial for token, trial in zip(new, self.proposed, strict=False))
+        self.accepted += agreed
+        self.drafter.verified(self.proposed if self._own else (), new)
+        self.certain = new[-1:]
+        return agreed
+
+    def _append(self, token: int, end_ids: Collection[int], read: Read) -> None:
+        self.output.append(token)
+        if self.constraint is not None:
+            self.constraint.take(token)
+        if token in end_ids or self._meets_stop(read) or self._closes_json(read):
             self.finish = "stop"
         elif len(self.output) >= self.request.max_tokens:
             self.finish = "length"
+            if self.constraint is not None and not self.constraint.valid:
+                self.output = self.constraint.completed(self.request.max_tokens)
 
-    def generation(self, read: Callable[[Sequence[int]], str]) -> Generation:
+    def _closes_json(self, read: Read) -> bool:
+        if not self.request.ends_with_json or not any(mark in read(self.output[-1:]) for mark in "]}"):
+            return False
+        return json_end(read(self.output)) is not None
+
+    def generation(self, read: Read) -> Generation:
         """What came out. Its ``token_ids`` are all that the model said, the end token and stop text included."""
         return Generation(
-            text=_before_stop(read(self.output), self.request.stop),
+            text=self._text(read),
             finish=self.finish or "length",
             token_ids=tuple(self.output),
             image_tokens=self.prompt.image_tokens,
             prompt_tokens=self.prompt.text_tokens,
             output_tokens=len(self.output),
+            drafted_tokens=self.drafted,
+            accepted_tokens=self.accepted,
+            agreement=self.drafter.chance,
             forwards=self.forwards,
             preprocess_ms=self.preprocess_ms,
             model_ms=self.model_ms,
         )
 
-    def _meets_stop(self, read: Callable[[Sequence[int]], str]) -> bool:
+    def _text(self, read: Read) -> str:
+        text = _before_stop(read(self.output), self.request.stop)
+        return text[: json_end(text)] if self.request.ends_with_json else text
+
+    def _meets_stop(self, read: Read) -> bool:
         if not self.request.stop:
             return False
         tail = read(self.output[-(4 * max(map(len, self.request.stop)) + _STOP_TAIL) :])
@@ -69,24 +142,132 @@ class Row:
         return any(stop in read(self.output) for stop in self.request.stop)
 
 
-def side_by_side(rows: Sequence[Row], pad_id: int) -> tuple[torch.Tensor, Places]:
-    """Prompt ids ``(rows, longest)`` and their places, padded on the left, so that all end together."""
-    longest = max(len(row.prompt.ids) for row in rows)
-    ids, positions, valid, blocks = [], [], [], []
-    for row in rows:
-        length = len(row.prompt.ids)
-        gap = longest - length
-        ids.append([pad_id] * gap + list(row.prompt.ids))
-        positions.append([0] * gap + list(range(length)))
-        valid.append([False] * gap + [True] * length)
-        blocks.append([TEXT] * gap + list(row.prompt.blocks))
-    return torch.tensor(ids), Places(torch.tensor(positions), torch.tensor(valid), torch.tensor(blocks))
+@dataclass(slots=True, eq=False)
+class Row:
+    """Pictures, and the answers about them that grow side by side."""
+
+    prefix: Prompt
+    """The beginning that its branches share, up to the last picture; empty without pictures."""
+    features: tuple[torch.Tensor, ...]
+    """A ``(soft tokens, hidden)`` tensor a picture."""
+    branches: list[Branch]
+
+    @property
+    def live(self) -> Iterator[tuple[int, Branch]]:
+        """Branches that are not finished, with their numbers."""
+        return ((number, branch) for number, branch in enumerate(self.branches) if branch.finish is None)
 
 
-def next_places(rows: Sequence[Row]) -> Places:
-    """Places of the tokens chosen last, one a row."""
-    positions = torch.tensor([[row.next_position - 1] for row in rows])
-    return Places(positions, torch.ones_like(positions, dtype=torch.bool), torch.full_like(positions, TEXT))
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A branch's proposals within a step."""
+
+    row: int
+    column: int
+    """Of the last certain token; the proposals follow it."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """What one forward reads, and where its answers lie."""
+
+    ids: torch.Tensor
+    """``(rows, columns)``"""
+    places: Places
+    trials: dict[Branch, Trial]
+    """For each live branch where it stands."""
+    keep: int
+    """From how many columns before the end on hidden states are wanted."""
+
+    def wanted(self) -> tuple[list[int], list[int]]:
+        """Rows and columns of the places whose next token is asked for, branch by branch in the order of `trials`."""
+        rows: list[int] = []
+        columns: list[int] = []
+        for trial in self.trials.values():
+            rows += [trial.row] * (1 + trial.count)
+            columns += range(trial.column, trial.column + 1 + trial.count)
+        return rows, columns
+
+    def kept(self, agreed: dict[Branch, int]) -> torch.Tensor:
+        """``(rows, columns)`` False at proposals that were wrong."""
+        kept = torch.ones(self.ids.shape, dtype=torch.bool)
+        for branch, trial in self.trials.items():
+            first = trial.column + 1
+            kept[trial.row, first + agreed[branch] : first + trial.count] = False
+        return kept
+
+
+def first_step(rows: Sequence[Row], pad_id: int) -> Step:
+    """Prefixes, prompts and proposals, padded on the left, so that what is asked for lies at the end."""
+    return _step(rows, pad_id, prefixed=True)
+
+
+def next_step(rows: Sequence[Row], pad_id: int) -> Step:
+    """Certain and proposed tokens, padded on the right, so that what turns out wrong lies at the end."""
+    return _step(rows, pad_id, prefixed=False)
+
+
+def _step(rows: Sequence[Row], pad_id: int, *, prefixed: bool) -> Step:
+    lines = [_Line(row, prefixed) for row in rows]
+    width = max(len(line.ids) for line in lines)
+    trials: dict[Branch, Trial] = {}
+    keep = 1
+    for number, line in enumerate(lines):
+        gap = width - len(line.ids) if prefixed else 0
+        for branch, column in line.starts.items():
+            last = gap + column + len(branch.certain) - 1
+            trials[branch] = Trial(number, last, len(branch.proposed))
+            keep = max(keep, width - last)
+    parts = zip(*(line.padded(width, pad_id, left=prefixed) for line in lines), strict=True)
+    ids, positions, valid, blocks, branches = (torch.tensor(part) for part in parts)
+    return Step(ids, Places(positions, valid, blocks, branches), trials, keep)
+
+
+class _Line:
+    """One row's tokens of a step."""
+
+    def __init__(self, row: Row, prefixed: bool) -> None:
+        self.ids: list[int] = list(row.prefix.ids) if prefixed else []
+        self.positions = list(range(len(self.ids)))
+        self.blocks: list[int] = list(row.prefix.blocks) if prefixed else []
+        self.branches = [SHARED] * len(self.ids)
+        self.starts: dict[Branch, int] = {}
+        for number, branch in row.live:
+            self.starts[branch] = len(self.ids)
+            new = branch.certain + branch.proposed
+            self.ids += new
+            self.positions += range(branch.position, branch.position + len(new))
+            self.blocks += [TEXT] * len(new)
+            self.branches += [number] * len(new)
+
+    def padded(self, width: int, pad_id: int, *, left: bool) -> tuple[list[int], ...]:
+        gap = width - len(self.ids)
+        valid = [True] * len(self.ids)
+        lists: tuple[tuple[list[Any], Any], ...] = (
+            (self.ids, pad_id), (self.positions, 0), (valid, False), (self.blocks, TEXT), (self.branches, SHARED),
+        )  # fmt: skip
+        return tuple([fill] * gap + values if left else values + [fill] * gap for values, fill in lists)
+
+
+def json_end(text: str) -> int | None:
+    """Behind the bracket that closes the first JSON list or object of ``text``; None where none closes.
+
+    >>> json_end('Here: [{"label": "a ] b"}] and more')
+    26
+    """
+    depth, quoted = 0, False
+    for found in _JSON_MARK.finditer(text):
+        mark = found.group()
+        if depth and mark == '"':
+            quoted = not quoted
+        elif not quoted and mark in "[{":
+            depth += 1
+        elif not quoted and depth and mark in "]}":
+            depth -= 1
+            if depth == 0:
+                return found.end()
+    return None
 
 
 def _before_stop(text: str, stops: Sequence[str]) -> str:

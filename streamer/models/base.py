@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +34,19 @@ class Request:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     """Texts that end the answer; they are not part of it."""
+    draft: tuple[int, ...] = ()
+    """``token_ids`` of an answer that this one may resemble, such as the last one to the same question: it makes a
+    local model faster, and never changes a greedy answer."""
+    agreement: float = 0.8
+    """How likely the next token of ``draft`` is right, as far as known; above 0, up to 1."""
+    likeness: str = ""
+    """Where there is no ``draft``: a text of the answer's form, such as a list of boxes with any numbers in it."""
+    start: str = ""
+    """The answer's beginning, given to the model instead of asked from it; it is part of the answer's text."""
+    ends_with_json: bool = False
+    """The answer ends where its first JSON list or object closes."""
+    schema: Mapping[str, Any] | None = None
+    """A JSON schema: the answer is a document of it and nothing else (with ``start`` it cannot be)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +63,8 @@ class Generation:
     output_tokens: int = 0
     drafted_tokens: int = 0
     accepted_tokens: int = 0
+    agreement: float = 0.8
+    """As `Request.agreement`, by what came of the draft."""
     forwards: int = 0
     preprocess_ms: float = 0.0
     model_ms: float = 0.0
@@ -65,6 +80,10 @@ class VisionModel(Protocol):
     @property
     def caveat(self) -> str | None:
         """A sentence that everything showing its output must show too; None for a model without one."""
+
+    @property
+    def structured(self) -> bool:
+        """Whether its answers make sense under a JSON schema: what it was not taught, it fills in blindly."""
 
     def size_for(self, source_size: tuple[int, int], budget: int) -> tuple[int, int]:
         """``(width, height)`` at which a picture of ``source_size`` reaches the model without another resize."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, Self
 
-from streamer.errors import ModelError, OptionError
+from streamer.errors import ModelError, ModelMemoryError, OptionError
 from streamer.gemma.budget import size_for
 from streamer.models.base import Generation, Request
 
 if TYPE_CHECKING:
     from streamer.gemma.engine import Engine
 
+log = logging.getLogger(__name__)
+
+_WORDS = 64
+"""Tokens of a question and the turns around it, about."""
 TINY_CAVEAT = "tiny knows only drawn street scenes; it is not Gemma 4's quality"
 
 
@@ -27,16 +32,19 @@ class LocalModel:
         quantize: Literal["int8", "int4"] | None = None,
         attn: str = "sdpa",
         revision: str | None = None,
-        max_batch: int = 8,
+        max_batch: int = 32,
+        max_batch_tokens: int = 16_384,
         progress: Callable[[str, float | None], None] | None = None,
     ) -> None:
         """Loads ``model`` (``tiny``, a folder, a hub id); the options are those of `streamer.gemma.checkpoint.load`.
 
-        ``max_batch``: requests that run side by side; more wait for the next batch of the same call.
+        ``max_batch`` requests run side by side, and ``max_batch_tokens`` tokens (pictures, words and drafts; a
+        picture of several requests counts once); more wait for the next batch of the same call.
         torch is imported here and not before. Raises `ModelError`, `ModelMemoryError` or `OptionError`.
         """
-        if max_batch < 1:
-            raise OptionError("max_batch", max_batch, "a whole number above 0")
+        for option, value in (("max_batch", max_batch), ("max_batch_tokens", max_batch_tokens)):
+            if value < 1:
+                raise OptionError(option, value, "a whole number above 0")
         from streamer.gemma.checkpoint import load
         from streamer.gemma.engine import Engine
 
@@ -45,8 +53,9 @@ class LocalModel:
         )
         self.name: str = checkpoint.name
         self.caveat: str | None = TINY_CAVEAT if model == "tiny" else None
+        self.structured = model != "tiny"
         self._patch_pixels, self._pooling = checkpoint.images.patch_pixels, checkpoint.images.pooling
-        self._max_batch = max_batch
+        self._max_batch, self._max_tokens = max_batch, max_batch_tokens
         self._engine: Engine | None = Engine(checkpoint)
 
     def size_for(self, source_size: tuple[int, int], budget: int) -> tuple[int, int]:
@@ -54,16 +63,43 @@ class LocalModel:
         return size_for(source_size, budget, patch_pixels=self._patch_pixels, pooling=self._pooling)
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
-        """Answers in the order of the requests, ``max_batch`` at a time.
+        """Answers in the order of the requests, as many at a time as ``max_batch`` and ``max_batch_tokens`` allow.
 
-        Raises `OptionError` for a bad request, `ModelError` after `close` and where memory runs out.
+        Where memory runs out, the batch is halved, now and for all later calls, and a warning says so. Raises
+        `OptionError` for a bad request, `ModelError` after `close`, `ModelMemoryError` where one request alone does
+        not fit.
         """
+        answers: list[Generation] = []
+        while len(answers) < len(requests):
+            answers += self._answered(self._batch(requests[len(answers) :]))
+        return answers
+
+    def _batch(self, requests: Sequence[Request]) -> Sequence[Request]:
+        """The first requests, as many as may run side by side; at least one."""
+        tokens, seen = 0, set[int]()
+        for number, request in enumerate(requests[: self._max_batch]):
+            tokens += _WORDS + len(request.draft)
+            for image in request.images:
+                if id(image) not in seen:
+                    seen.add(id(image))
+                    tokens += request.budget
+            if number and tokens > self._max_tokens:
+                return requests[:number]
+        return requests[: self._max_batch]
+
+    def _answered(self, batch: Sequence[Request]) -> list[Generation]:
+        """The answers to the batch, or to its first half where memory does not suffice for all."""
         if self._engine is None:
             raise ModelError(self.name, "it is closed")
-        answers: list[Generation] = []
-        for start in range(0, len(requests), self._max_batch):
-            answers += self._engine.generate(requests[start : start + self._max_batch])
-        return answers
+        try:
+            return self._engine.generate(batch)
+        except ModelMemoryError:
+            if len(batch) == 1:
+                raise
+            self._max_batch = len(batch) // 2
+        log.warning("model %s: memory does not suffice for %d requests at once: %d from now on",
+                    self.name, len(batch), self._max_batch)  # fmt: skip
+        return self._answered(batch[: self._max_batch])
 
     def interrupt(self) -> None:
         """From any thread: a running `generate` gives up before its next token, with `ModelInterrupted`."""

@@ -21,11 +21,13 @@ class ScriptedModel:
         *,
         seconds: float = 0.0,
         name: str = "scripted",
+        structured: bool = False,
     ) -> None:
         self._script = script
         self._seconds = seconds
         self._interrupted = threading.Event()
         self.name = name
+        self.structured = structured
         self.caveat: str | None = "scripted answers: no model has looked at the picture"
         self.closed = False
 

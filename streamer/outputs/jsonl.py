@@ -85,7 +85,8 @@ class JournalWriter:
         self._file.close()
 
     def _write(self, row: Mapping[str, Any]) -> None:
-        left = memoryview(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        text = json.dumps(row, ensure_ascii=False)
+        left = memoryview(text.encode(errors="backslashreplace") + b"\n")  # names of files may be no UTF-8
         try:
             while left:
                 left = left[self._file.write(left) :]

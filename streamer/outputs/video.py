@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -97,7 +98,7 @@ def caption_of(result: FrameResult) -> str:
     """What is said of the picture in words, in one line: the caption, then the other answers; no lists of boxes."""
     parts = [result.caption] if result.caption else []
     for name, answer in result.answers.items():
-        text = answer.get("text") if isinstance(answer, dict) else answer
+        text = answer.get("text", json.dumps(answer, ensure_ascii=False)) if isinstance(answer, dict) else answer
         if isinstance(text, str) and name != "caption" and not name.startswith("detect"):
             parts.append(text)
     return "  ·  ".join(" ".join(part.split()) for part in parts if part.strip())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +13,7 @@ from streamer.tasks import CAPTION_PROMPT, COMPARE_PROMPT, READ_PROMPT, Kind, Ta
 
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Words = Annotated[str, Field(max_length=2000)]
+Budget = int | Literal["auto"]
 Label = Annotated[str, Field(min_length=1, max_length=60)]
 
 
@@ -72,11 +73,13 @@ class TaskPart(Strict):
 
 class SettingsPart(Part):
     tasks: tuple[TaskPart, ...]
-    budget: int
+    budget: Budget
     fps: float
     display_fps: float
     display_width: int
     paused: bool
+    gate: float
+    gate_seconds: float
 
 
 class SourcePart(Part):

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from streamer.models.base import BUDGETS
 from streamer.results import FrameResult
 from streamer.server.parts import (
+    Budget,
     DetectionPart,
     Name,
     Part,
@@ -65,6 +66,7 @@ class Stream(_Told):
     settings: SettingsPart
     source: SourcePart | None
     analysed_fps: float
+    reused_fps: float
     picture_fps: float
     counts: dict[str, int]
     reconnects: int
@@ -139,15 +141,17 @@ class _Changes(_Command):
 
     stream: Name
     tasks: Annotated[tuple[TaskPart, ...], Field(max_length=16)] | None = None
-    budget: int | None = None
+    budget: Budget | None = None
     fps: float | None = None
     display_fps: float | None = None
     display_width: int | None = None
     paused: bool | None = None
+    gate: float | None = None
+    gate_seconds: float | None = None
 
     def apply(self, settings: StreamSettings) -> StreamSettings:
         """Raises `OptionError` for values that cannot be."""
-        names = ("budget", "fps", "display_fps", "display_width", "paused")
+        names = ("budget", "fps", "display_fps", "display_width", "paused", "gate", "gate_seconds")
         changes: dict[str, Any] = {name: value for name in names if (value := getattr(self, name)) is not None}
         if self.tasks is not None:
             changes["tasks"] = tuple(part.task() for part in self.tasks)
@@ -272,9 +276,12 @@ def stream_message(status: StreamStatus) -> Stream:
             display_fps=settings.display_fps,
             display_width=settings.display_width,
             paused=settings.paused,
+            gate=settings.gate,
+            gate_seconds=settings.gate_seconds,
         ),
         source=source,
         analysed_fps=round(status.analysed_fps, 3),
+        reused_fps=round(status.reused_fps, 3),
         picture_fps=round(status.picture_fps, 3),
         counts=dict(status.counts),
         reconnects=status.reconnects,

@@ -18,6 +18,7 @@ from streamer.sources.finding import (
     IMAGE_SUFFIXES,
     VIDEO_SUFFIXES,
     check_exists,
+    check_named,
     expand,
     is_address,
     is_pattern,
@@ -29,12 +30,13 @@ from streamer.sources.images import ImagesSource
 from streamer.sources.live import LiveOptions, LiveSource, OnState
 from streamer.sources.network import NetworkFeed, network_target, webcam_target
 from streamer.sources.paced import PacedFeed
+from streamer.sources.sampled import Wanted
 from streamer.sources.synthetic import SYNTHETIC, SyntheticFeed, SyntheticOptions, SyntheticSource
 from streamer.sources.video import VideoSource
 
 if TYPE_CHECKING:
     from streamer.sources.live import Feed
-    from streamer.sources.paced import Played
+    from streamer.sources.sampled import SampledSource
 
 __all__ = [
     "Counters",
@@ -83,8 +85,9 @@ def open_source(
 
     Raises:
         OptionError: a value that cannot be used.
-        SourceError: there is no such file, or a folder or pattern is not one source (see `expand`).
+        SourceError: there is no such file, a folder or pattern is not one source (see `expand`), or an address is none.
     """
+    check_named(address)
     if loop and not realtime:
         raise OptionError("loop", loop, "realtime beside it: a loop is a test camera")
     chosen = Sampling.parse(sampling) if isinstance(sampling, str) else sampling or Sampling.all()
@@ -101,7 +104,7 @@ def open_source(
     )
     feed = opening.feed() if not realtime or opening.is_live() else opening.paced(loop)
     if feed is None:
-        return opening.file(chosen, Counters())
+        return opening.file(chosen)
     return LiveSource(
         feed, stream=opening.stream, sampling=chosen, size_for=size_for, options=opening.live, on_state=on_state
     )
@@ -144,7 +147,12 @@ class _Opening:
 
     def _is_remote_file(self) -> bool:
         """HTTP addresses with a video file's ending are files; all others are cameras."""
-        parts = urlsplit(self.address)
+        try:
+            parts = urlsplit(self.address)
+        except ValueError as error:
+            raise SourceError(self.address, f"it is no address ({error})", "check its brackets") from error
+        if parts.scheme in (*_SCHEMES, "http", "https") and not parts.netloc:
+            raise SourceError(self.address, "it names no host", f"write {parts.scheme}://HOST/…")
         if parts.scheme in _SCHEMES:
             return False
         if parts.scheme not in ("http", "https"):
@@ -156,54 +164,41 @@ class _Opening:
     def paced(self, loop: bool) -> PacedFeed:
         window = Sampling.all().between(self.sampling.start, self.sampling.end)
 
-        def make(counters: Counters) -> Played:
+        def make(counters: Counters) -> SampledSource:
             return self.file(window, counters)
 
-        self.file(window, Counters())  # says at once where there is no such file
+        self.file(window)  # says at once where there is no such file
         return PacedFeed(self.address, make, loop=loop)
 
-    def file(self, sampling: Sampling, counters: Counters) -> VideoSource | ImagesSource | SyntheticSource:
+    def file(self, sampling: Sampling, counters: Counters | None = None) -> SampledSource:
+        wanted = Wanted(self.stream, sampling, self.size_for, counters or Counters())
         if self.address.startswith(SYNTHETIC):
-            return SyntheticSource(
-                self.address, stream=self.stream, sampling=sampling, size_for=self.size_for, counters=counters
-            )
+            return SyntheticSource(self.address, wanted)
         if is_address(self.address):
-            return self._video(self.address, sampling, counters, local=False)
-        return self._local(sampling, counters)
+            return VideoSource(Target(self.address, self.address, hwaccel=self.hwaccel), wanted, local=False)
+        return self._local(wanted)
 
-    def _local(self, sampling: Sampling, counters: Counters) -> VideoSource | ImagesSource:
+    def _local(self, wanted: Wanted) -> SampledSource:
         path = local_path(self.address)
         if is_pattern(self.address) or os.path.isdir(path):
-            return self._several(path, sampling, counters)
+            return self._several(path, wanted)
         if path.suffix.lower() in IMAGE_SUFFIXES:
-            return self._images([path], sampling, counters)
-        return self._video(f"file:{path}", sampling, counters)
+            return self._images([path], wanted)
+        return self._video(path, wanted)
 
-    def _several(self, path: Path, sampling: Sampling, counters: Counters) -> VideoSource | ImagesSource:
+    def _several(self, path: Path, wanted: Wanted) -> SampledSource:
         found = expand([self.address])
         if found != [self.address]:
             if len(found) > 1:
                 raise SourceError(self.address, f"these are {len(found)} videos", "open them one by one")
-            return self._video(f"file:{found[0]}", sampling, counters)
+            return self._video(Path(found[0]), wanted)
         images = videos_and_images(path)[1] if path.is_dir() else matches(self.address)
-        return self._images(images, sampling, counters)
+        return self._images(images, wanted)
 
-    def _images(self, paths: list[Path], sampling: Sampling, counters: Counters) -> ImagesSource:
+    def _images(self, paths: list[Path], wanted: Wanted) -> ImagesSource:
         check_exists(self.address, paths[0])
-        return ImagesSource(
-            self.address,
-            paths,
-            stream=self.stream,
-            sampling=sampling,
-            size_for=self.size_for,
-            seconds_per_image=self.seconds_per_image,
-            counters=counters,
-        )
+        return ImagesSource(self.address, paths, wanted, seconds_per_image=self.seconds_per_image)
 
-    def _video(self, url: str, sampling: Sampling, counters: Counters, *, local: bool = True) -> VideoSource:
-        if local:
-            check_exists(self.address, Path(url.removeprefix("file:")))
-        target = Target(self.address, url, hwaccel=self.hwaccel)
-        return VideoSource(
-            target, stream=self.stream, sampling=sampling, size_for=self.size_for, local=local, counters=counters
-        )
+    def _video(self, path: Path, wanted: Wanted) -> VideoSource:
+        check_exists(self.address, path)
+        return VideoSource(Target(self.address, f"file:{path}", hwaccel=self.hwaccel), wanted)

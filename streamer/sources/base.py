@@ -82,6 +82,8 @@ class Source(ABC):
 
     live: bool = False
     """True where pictures come at their own pace and are lost when nobody takes them."""
+    state: State = "live"
+    """What it is doing. Only a source that waits for pictures and comes back by itself is ever in another one."""
 
     @property
     @abstractmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import time
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import av
 from av.codec.hwaccel import HWAccel, hwdevices_available
@@ -99,6 +100,12 @@ class Decoder:
             self._fault(f"a packet that cannot be decoded ({error.strerror})", packet)
             return []
 
+    def drain(self) -> list[VideoFrame]:
+        """The frames that are still in the decoder. It takes packets again only after a seek."""
+        end = cast("Packet[VideoStream]", av.Packet())
+        end.stream = self.stream
+        return self.decode(end)
+
     def picture(self, frame: VideoFrame, at: Fraction, index: int | None) -> VideoPicture:
         orientation = orientation_of(frame)
         self.counters.decoded += 1
@@ -135,7 +142,7 @@ def _open(target: Target) -> InputContainer:
                 target.url, format=target.format, options=dict(target.options), timeout=timeout, hwaccel=accelerated
             )
         except (av.FFmpegError, OSError, RuntimeError, NotImplementedError) as error:
-            log.warning("no hardware decoding by %s (%s); decoding on the CPU", device, type(error).__name__)
+            _warn(device, type(error).__name__)
     begun = time.monotonic()
     try:
         if target.url.startswith("file:"):
@@ -144,6 +151,12 @@ def _open(target: Target) -> InputContainer:
     except (av.FFmpegError, OSError, ValueError) as error:
         late = time.monotonic() - begun >= 0.9 * target.open_timeout_seconds  # RTSP calls its timeout invalid data
         raise explained(target.address, TimeoutError() if late else error) from error
+
+
+@functools.cache
+def _warn(device: str, reason: str) -> None:
+    """Once: a file is opened several times, and a camera again and again."""
+    log.warning("no hardware decoding by %s (%s); decoding on the CPU", device, reason)
 
 
 def _check_file(address: str, path: Path) -> None:

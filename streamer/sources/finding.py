@@ -39,6 +39,12 @@ def local_path(text: str) -> Path:
     return Path(re.sub(r"^file:(//(?=/))?", "", text)).expanduser()
 
 
+def check_named(text: str) -> None:
+    """Raises `SourceError` for an empty name, which would mean the current folder: a shell's unset variable."""
+    if not text:
+        raise SourceError("''", "this name is empty", "name a file, folder or camera")
+
+
 def check_exists(address: str, path: Path) -> None:
     """Raises `SourceError` where nothing is there, or it may not be seen."""
     try:
@@ -87,6 +93,7 @@ def expand(paths: Iterable[str], recursive: bool = False) -> list[str]:
 
 
 def _expanded(text: str, recursive: bool) -> list[str]:
+    check_named(text)
     if is_address(text):
         return [text]
     path = local_path(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -13,22 +12,18 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from streamer.errors import SourceError
-from streamer.sampling import Sampling, select
-from streamer.sources.base import Counters, Source, SourceInfo
+from streamer.sources.base import Counters, SourceInfo
 from streamer.sources.orientation import Orientation
 from streamer.sources.picture import Scaler, VideoPicture
-from streamer.sources.sampled import thumbnail, to_frames
+from streamer.sources.sampled import SampledSource, Wanted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from streamer.frames import Frame
-    from streamer.sources.base import SizeFor
-
 _EXIF_ORIENTATION = 274
 
 
-class ImagesSource(Source):
+class ImagesSource(SampledSource):
     """Image files in the order given, one each ``seconds_per_image`` of media time.
 
     One that cannot be read is counted, noted and left out; where it is the only one, or none can be read,
@@ -36,47 +31,10 @@ class ImagesSource(Source):
     """
 
     def __init__(
-        self,
-        address: str,
-        paths: Sequence[Path],
-        *,
-        stream: str,
-        sampling: Sampling | None = None,
-        size_for: SizeFor | None = None,
-        seconds_per_image: Fraction = Fraction(1),
-        counters: Counters | None = None,
+        self, address: str, paths: Sequence[Path], wanted: Wanted, *, seconds_per_image: Fraction = Fraction(1)
     ) -> None:
-        self._address, self._paths, self._stream, self._size_for = address, list(paths), stream, size_for
-        self._sampling = sampling or Sampling.all()
-        self._seconds = seconds_per_image
-        self._counters = counters or Counters()
-        self._closed = threading.Event()
-        self._info: SourceInfo | None = None
-
-    @property
-    def info(self) -> SourceInfo:
-        if self._info is None:
-            for _ in self._read(Counters()):
-                break
-        assert self._info is not None
-        return self._info
-
-    @property
-    def counters(self) -> Counters:
-        return self._counters
-
-    def pictures(self) -> Iterator[VideoPicture]:
-        return self._read(self._counters)
-
-    def chosen(self) -> Iterator[VideoPicture]:
-        """The sampled pictures, not scaled."""
-        return select(self.pictures(), self._sampling, thumbnail)
-
-    def frames(self) -> Iterator[Frame]:
-        return to_frames(self.chosen(), self._stream, self._size_for)
-
-    def close(self) -> None:
-        self._closed.set()
+        super().__init__(wanted)
+        self._address, self._paths, self._seconds = address, list(paths), seconds_per_image
 
     def _read(self, counters: Counters) -> Iterator[VideoPicture]:
         scaler, read = Scaler(), 0

@@ -6,28 +6,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from streamer.buffers import wait_until
 from streamer.sources.timeline import DEFAULT_STEP
 
 if TYPE_CHECKING:
-    from streamer.sources.base import Counters, SourceInfo
+    from streamer.sources.base import Counters
     from streamer.sources.picture import VideoPicture
+    from streamer.sources.sampled import SampledSource
 
 _LATE_SECONDS = 1.0
 """Lag after which the clock is set back instead of catching up."""
-
-
-class Played(Protocol):
-    """What can be played: a source whose chosen pictures begin anew with each call."""
-
-    @property
-    def info(self) -> SourceInfo: ...
-
-    def chosen(self) -> Iterator[VideoPicture]: ...
-
-    def close(self) -> None: ...
 
 
 class PacedFeed:
@@ -39,7 +29,7 @@ class PacedFeed:
 
     comes_back = False
 
-    def __init__(self, address: str, make: Callable[[Counters], Played], *, loop: bool) -> None:
+    def __init__(self, address: str, make: Callable[[Counters], SampledSource], *, loop: bool) -> None:
         self.address, self._make, self._loop = address, make, loop
         self.codec = ""
         self.rate: float | None = None

@@ -61,6 +61,11 @@ class PacketTable:
             if packet.is_keyframe:
                 keys.append(Key(len(pts), packet.pts, packet.dts))
             pts.append(packet.pts)
+        return cls.checked(pts, keys, time_base)
+
+    @classmethod
+    def checked(cls, pts: list[int], keys: list[Key], time_base: Fraction | None) -> PacketTable | None:
+        """From the times in order of decoding; None as for `build`."""
         sound = time_base and keys and keys[0].position == 0 and keys[0].pts == min(pts) and len(set(pts)) == len(pts)
         if not sound or any(a.pts >= b.pts for a, b in itertools.pairwise(keys)):
             return None

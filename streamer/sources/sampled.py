@@ -1,12 +1,17 @@
-"""From chosen pictures to frames: scaled for the model, numbered, with the time that they cost."""
+"""What files of every kind have in common: some of their pictures are chosen and become frames."""
 
 from __future__ import annotations
 
+import threading
 import time
+from abc import abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from streamer.frames import Frame
+from streamer.sampling import THUMBNAIL_SIZE, Sampling, select
+from streamer.sources.base import Counters, Source, SourceInfo
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +20,56 @@ if TYPE_CHECKING:
     from streamer.sources.base import SizeFor
     from streamer.sources.picture import VideoPicture
 
-from streamer.sampling import THUMBNAIL_SIZE
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which of a file's pictures are wanted, and how."""
+
+    stream: str
+    """Its name in results."""
+    sampling: Sampling = field(default_factory=Sampling.all)
+    size_for: SizeFor | None = None
+    """None: at the source's own size."""
+    counters: Counters = field(default_factory=Counters)
+    """Where to count what becomes of them."""
+
+
+class SampledSource(Source):
+    """A source that ends. Each iteration starts at its beginning."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        self._closed = threading.Event()
+        self._info: SourceInfo | None = None
+
+    @property
+    def info(self) -> SourceInfo:
+        if self._info is None:
+            for _ in self._read(Counters()):  # only the first picture tells how it is turned
+                break
+        assert self._info is not None
+        return self._info
+
+    @property
+    def counters(self) -> Counters:
+        return self._wanted.counters
+
+    def pictures(self) -> Iterator[VideoPicture]:
+        return self._read(self.counters)
+
+    def chosen(self) -> Iterator[VideoPicture]:
+        """The sampled pictures, not scaled."""
+        return select(self.pictures(), self._wanted.sampling, thumbnail)
+
+    def frames(self) -> Iterator[Frame]:
+        return to_frames(self.chosen(), self._wanted.stream, self._wanted.size_for)
+
+    def close(self) -> None:
+        self._closed.set()
+
+    @abstractmethod
+    def _read(self, counters: Counters) -> Iterator[VideoPicture]:
+        """Every picture; ``_info`` is known from the first one on. Raises as `pictures` does."""
 
 
 def thumbnail(picture: VideoPicture) -> NDArray[np.uint8]:

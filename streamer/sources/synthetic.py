@@ -22,18 +22,16 @@ import numpy as np
 
 from streamer.buffers import wait_until
 from streamer.errors import OptionError, SourceError
-from streamer.sampling import Sampling, select
-from streamer.sources.base import Counters, Source, SourceInfo
+from streamer.sources.base import Counters, SourceInfo
 from streamer.sources.live import StalledError
 from streamer.sources.picture import Scaler, VideoPicture
-from streamer.sources.sampled import thumbnail, to_frames
+from streamer.sources.sampled import SampledSource, Wanted
 from streamer.sources.timeline import Timeline
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from streamer.frames import Frame
-    from streamer.sources.base import Size, SizeFor
+    from streamer.sources.base import Size
 
 CODE_BITS = 16
 TIME_BASE = Fraction(1, 90_000)
@@ -110,56 +108,27 @@ def read_counter(image: NDArray[np.uint8]) -> int:
     return int(sum(1 << bit for bit, x in enumerate(centres) if row[x] > 127))
 
 
-class SyntheticSource(Source):
+class SyntheticSource(SampledSource):
     """The drawn pictures as a file: all of them, as fast as they are taken."""
 
-    def __init__(
-        self,
-        address: str,
-        *,
-        stream: str,
-        sampling: Sampling | None = None,
-        size_for: SizeFor | None = None,
-        counters: Counters | None = None,
-    ) -> None:
-        self._address, self._stream, self._size_for = address, stream, size_for
-        self._sampling = sampling or Sampling.all()
-        self._options = SyntheticOptions.parse(address)
-        self._seconds = self._options.seconds or Fraction(10)
-        self._counters = counters or Counters()
-        self._closed = threading.Event()
+    def __init__(self, address: str, wanted: Wanted) -> None:
+        super().__init__(wanted)
+        self._address, self._options = address, SyntheticOptions.parse(address)
+        seconds, rate = self._options.seconds or Fraction(10), self._options.fps
+        self._count = int(seconds * rate)
+        self._info = SourceInfo(address, "file", self._options.size, float(seconds), float(rate), self._count, "drawn")
 
-    @property
-    def info(self) -> SourceInfo:
-        options = self._options
-        count = int(self._seconds * options.fps)
-        seconds, rate = float(self._seconds), float(options.fps)
-        return SourceInfo(self._address, "file", options.size, seconds, rate, count, "drawn")
-
-    @property
-    def counters(self) -> Counters:
-        return self._counters
-
-    def pictures(self) -> Iterator[VideoPicture]:
+    def _read(self, counters: Counters) -> Iterator[VideoPicture]:
         scaler = Scaler()
-        for number in range(int(self._seconds * self._options.fps)):
+        for number in range(self._count):
             at = number / self._options.fps
             broken = bool(self._options.fault) and at >= self._options.fault_at
             if self._closed.is_set():
                 return
             if broken and self._options.fault == "die":
                 raise SourceError(self._address, "it broke as asked", "leave fault= out", frames_read=number)
-            self._counters.decoded += 1
+            counters.decoded += 1
             yield _picture(number, _halved(self._options.size, broken), scaler, at)
-
-    def chosen(self) -> Iterator[VideoPicture]:
-        return select(self.pictures(), self._sampling, thumbnail)
-
-    def frames(self) -> Iterator[Frame]:
-        return to_frames(self.chosen(), self._stream, self._size_for)
-
-    def close(self) -> None:
-        self._closed.set()
 
 
 class SyntheticFeed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -11,72 +11,43 @@ from av.stream import Discard
 
 from streamer.addresses import redact
 from streamer.errors import SourceError
-from streamer.sampling import Sampling, select
-from streamer.sources.base import Counters, Source, SourceInfo
+from streamer.sampling import select
+from streamer.sources.base import Counters, SourceInfo
 from streamer.sources.decoding import Decoder, Target
 from streamer.sources.packets import PacketTable
-from streamer.sources.sampled import thumbnail, to_frames
+from streamer.sources.sampled import SampledSource, Wanted, thumbnail
+from streamer.sources.samples import sample_table
 from streamer.sources.seeking import Fetcher, Surprise
 from streamer.sources.timeline import Timeline
 
 if TYPE_CHECKING:
-    from streamer.frames import Frame
-    from streamer.sources.base import SizeFor
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
     from streamer.sources.picture import VideoPicture
 
 _SPARSE_STEP = 6
-"""From one picture wanted in so many, reading the packet table first pays."""
+"""From one picture wanted in so many, reading all packets to know where the pictures are pays."""
+
+_DENSE_STEP = Fraction(3, 2)
+"""From one picture wanted in so many, knowing where they are pays if it costs nothing."""
 
 _LONGEST_GAP_SECONDS = Fraction(3600)
 """A longer jump between two pictures of a file of unknown duration is a damaged time."""
 
 
-class VideoSource(Source):
+class VideoSource(SampledSource):
     """A file, local or by HTTP. Each iteration starts at its beginning, with a decoder of its own.
 
     Damaged packets are counted in ``counters`` and passed over; where the file ends early or gives no picture at all,
     `SourceError` is raised behind the pictures that could be read.
     """
 
-    def __init__(
-        self,
-        target: Target,
-        *,
-        stream: str,
-        sampling: Sampling | None = None,
-        size_for: SizeFor | None = None,
-        local: bool = True,
-        counters: Counters | None = None,
-    ) -> None:
-        self._target, self._stream, self._size_for = target, stream, size_for
-        self._sampling = sampling or Sampling.all()
-        self._local = local
-        self._counters = counters or Counters()
-        self._closed = threading.Event()
-        self._info: SourceInfo | None = None
+    def __init__(self, target: Target, wanted: Wanted, *, local: bool = True) -> None:
+        super().__init__(wanted)
+        self._target, self._local = target, local
         self.seeks = 0
-        """Seeks made so far, to see what sampling costs."""
-
-    @property
-    def info(self) -> SourceInfo:
-        if self._info is None:
-            for _ in self._straight(Counters()):  # only the first picture tells how it is turned
-                break
-        assert self._info is not None
-        return self._info
-
-    @property
-    def counters(self) -> Counters:
-        return self._counters
-
-    def pictures(self) -> Iterator[VideoPicture]:
-        return self._straight(self._counters)
-
-    def frames(self) -> Iterator[Frame]:
-        return to_frames(self.chosen(), self._stream, self._size_for)
-
-    def close(self) -> None:
-        self._closed.set()
+        """Jumps made so far, by a seek or by reading past what is not wanted."""
 
     def _remember(self, decoder: Decoder, first: VideoPicture) -> None:
         duration = decoder.duration_seconds
@@ -93,59 +64,84 @@ class VideoSource(Source):
     def chosen(self) -> Iterator[VideoPicture]:
         """The sampled pictures, not scaled: by the packet table if there is one, and plainly from where it failed."""
         last: Fraction | None = None
-        table = self._table() if self._is_sparse() else None
-        if table is not None:
+        searched = self._searched() if self._may_search() else None
+        if searched is not None:
             try:
-                for picture in self._fetched(table):
+                for picture in self._fetched(*searched):
                     last = picture.time
                     yield picture
             except Surprise as surprise:
-                self._counters.note(f"{surprise}; decoding the whole file instead")
+                self.counters.note(f"{surprise}; decoding the whole file instead")
             else:
                 return
-        for picture in select(self._straight(self._counters), self._sampling, thumbnail):
+        for picture in select(self.pictures(), self._wanted.sampling, thumbnail):
             if last is None or picture.time > last:
                 yield picture
 
-    def _is_sparse(self) -> bool:
-        """Whether few of the pictures are wanted, so that knowing where they are is worth reading the file once."""
-        sampling = self._sampling
-        if not self._local or sampling.kind == "scene_changes":
-            return False
-        if sampling.interval is not None:
-            rate = self.info.rate or 25.0
-            return bool(sampling.start) or sampling.interval * Fraction(rate) >= _SPARSE_STEP
-        return sampling.kind in ("at", "key_frames") or sampling.step >= _SPARSE_STEP or bool(sampling.start)
+    def _may_search(self) -> bool:
+        """Whether some pictures may not be wanted, and which ones can be told without seeing them."""
+        sampling = self._wanted.sampling
+        return self._local and (sampling.kind not in ("all", "scene_changes") or bool(sampling.start))
 
-    def _table(self) -> PacketTable | None:
+    def _step(self, rate: Fraction | None) -> Fraction:
+        """From about how many pictures one is wanted."""
+        sampling = self._wanted.sampling
+        if sampling.start or sampling.kind in ("at", "key_frames"):
+            return Fraction(_SPARSE_STEP)
+        return Fraction(sampling.step) if sampling.interval is None else sampling.interval * (rate or 25)
+
+    def _searched(self) -> tuple[Decoder, Iterator[Packet[VideoStream]], PacketTable] | None:
+        """An open decoder, the packets from the file's beginning and their table, where a table pays."""
         decoder = Decoder(self._target, Counters())
+        step, packets = self._step(decoder.rate), decoder.packets()
         try:
-            for stream in decoder.container.streams:
-                if stream.index != decoder.stream.index:
-                    stream.discard = Discard.all
-            packets = (packet for packet in decoder.packets() if not self._closed.is_set())
-            return PacketTable.build(packets, decoder.stream.time_base)
+            first = next(packets) if step >= _DENSE_STEP else None
+            if first is not None and (table := self._sample_table(decoder, first)) is not None:
+                decoder.counters = self.counters
+                return decoder, itertools.chain([first], packets), table
+            table = None if first is None or step < _SPARSE_STEP else self._table(decoder, first, packets)
         except SourceError:
-            return None  # the decode that follows meets the same fault and reports it behind the pictures before it
-        finally:
-            decoder.close()
+            table = None  # the decode that follows meets the same fault and reports it behind the pictures before it
+        decoder.close()
+        if table is None:
+            return None
+        decoder = Decoder(self._target, self.counters)
+        return decoder, decoder.packets(), table
 
-    def _fetched(self, table: PacketTable) -> Iterator[VideoPicture]:
-        decoder = Decoder(self._target, self._counters)
+    def _sample_table(self, decoder: Decoder, first: Packet[VideoStream]) -> PacketTable | None:
+        if "mov" not in decoder.container.format.name:
+            return None
+        return sample_table(self._target.url.removeprefix("file:"), decoder.stream, first)
+
+    def _table(
+        self, decoder: Decoder, first: Packet[VideoStream], rest: Iterator[Packet[VideoStream]]
+    ) -> PacketTable | None:
+        for stream in decoder.container.streams:
+            if stream.index != decoder.stream.index:
+                stream.discard = Discard.all
+        packets = (packet for packet in itertools.chain([first], rest) if not self._closed.is_set())
+        return PacketTable.build(packets, decoder.stream.time_base)
+
+    def _fetched(
+        self, decoder: Decoder, packets: Iterator[Packet[VideoStream]], table: PacketTable
+    ) -> Iterator[VideoPicture]:
         if decoder.stream.frames > len(table):
             decoder.close()
             raise Surprise("the file ends early")
-        fetcher = Fetcher(decoder, table, list(select(table.marks(), self._sampling)))
+        fetcher = Fetcher(decoder, packets, table, list(select(table.marks(), self._wanted.sampling)))
         try:
             for mark, frame in fetcher:
                 if self._closed.is_set():
                     return
-                yield decoder.picture(frame, mark.time, mark.index)
+                picture = decoder.picture(frame, mark.time, mark.index)
+                if self._info is None:
+                    self._remember(decoder, picture)
+                yield picture
         finally:
             self.seeks += fetcher.seeks
             decoder.close()
 
-    def _straight(self, counters: Counters) -> Iterator[VideoPicture]:
+    def _read(self, counters: Counters) -> Iterator[VideoPicture]:
         """Every picture. The index counts decoded pictures."""
         decoder = Decoder(self._target, counters)
         longest = max(decoder.duration_seconds or _LONGEST_GAP_SECONDS, Fraction(10))

@@ -64,6 +64,9 @@ def picture(seed: int, source_size: tuple[int, int] = (160, 90), budget: int = 7
     return np.ascontiguousarray(colours.repeat(8, axis=0).repeat(8, axis=1))
 
 
+CLEAR = 1e-3
+
+
 class Reference:
     """What transformers' own processor and ``generate`` make of a request, by itself, unpadded.
 
@@ -74,6 +77,9 @@ class Reference:
         from transformers import Gemma4ImageProcessorPil
 
         self._checkpoint = checkpoint
+        self.margin = float("inf")
+        """The smallest distance so far between the two best logits of a token. Below `CLEAR` it is rounding that
+        decides, which differs with the shape of a batch (in `generate` too)."""
         merged = checkpoint.images.merged
         # The unified processor needs torchvision; its merged patches are plain patches of 48 pixels.
         self._processor = Gemma4ImageProcessorPil(
@@ -90,9 +96,17 @@ class Reference:
             options["cache_implementation"] = "static"
         with torch.no_grad():
             output = self._checkpoint.model.generate(
-                **inputs, do_sample=False, max_new_tokens=request.max_tokens, **options
+                **inputs,
+                do_sample=False,
+                max_new_tokens=request.max_tokens,
+                output_logits=True,
+                return_dict_in_generate=True,
+                **options,
             )
-        return tuple(output[0, inputs["input_ids"].shape[1] :].tolist())
+        for logits in output.logits:
+            first, second = logits[0].topk(2).values.tolist()
+            self.margin = min(self.margin, first - second)
+        return tuple(output.sequences[0, inputs["input_ids"].shape[1] :].tolist())
 
     def _inputs(self, request: Request) -> dict[str, torch.Tensor]:
         tokenizer = self._checkpoint.tokenizer

@@ -143,8 +143,6 @@ def test_options_that_cannot_be_used(folder: Path) -> None:
         load(str(folder), device="cpu", dtype="fp16")
     with pytest.raises(OptionError, match="attn"):
         load(str(folder), attn="flash_attention_2")
-    with pytest.raises(OptionError, match="quantize"):
-        load(str(folder), quantize="int8")
     with pytest.raises(OptionError, match="device"):
         load(str(folder), device="toaster")
     with pytest.raises(OptionError, match="that this machine has: cpu"):

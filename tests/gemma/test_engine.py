@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from streamer.gemma.checkpoint import Checkpoint
 from streamer.gemma.engine import Engine
 from streamer.models.base import Request
 from tests.families import FAMILIES
-from tests.gemma.conftest import Reference, picture
+from tests.gemma.conftest import CLEAR, Reference, picture
 
 WIDE, TALL, SQUARE, STRIP = (160, 90), (90, 160), (100, 100), (400, 60)
 
@@ -80,6 +80,7 @@ def test_equal_to_generate_for_any_batch(
     checkpoint = family_checkpoint(family)
     reference = Reference(checkpoint)
     expected = [reference.ids(request) for request in requests]
+    assume(reference.margin > CLEAR)
     assert [answer.token_ids for answer in Engine(checkpoint).generate(requests)] == expected
 
 

@@ -110,9 +110,9 @@ def test_a_picture_of_several_requests_is_encoded_once(e2b: Checkpoint) -> None:
         Request((other, image), "What has changed?", 70, 2),
     ]
     engine.generate(requests)
-    assert engine.vision_forwards == 2
+    assert engine.pictures.encoded == 2
     engine.generate([Request((image,), "What?", 70, 1), Request((picture(1, budget=140),), "What?", 140, 1)])
-    assert engine.vision_forwards == 4
+    assert engine.pictures.encoded == 3  # the first is still here, at 70
 
 
 def test_another_attention_gives_the_same_tokens(family_folder: Callable[[str], Path]) -> None:
@@ -157,4 +157,4 @@ def test_a_bad_request_is_refused_before_anything_runs(e2b: Checkpoint, change: 
     good = Request((picture(1),), QUESTION, 70, 4)
     with pytest.raises(OptionError, match=f"^{option}"):
         engine.generate([good, replace(good, **change)])  # type: ignore[arg-type]
-    assert engine.vision_forwards == 0
+    assert engine.pictures.encoded == 0

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.gemma.cache import KeyValueCache
-from streamer.gemma.masks import TEXT, Places, additive, global_mask, sliding_mask
+from streamer.gemma.masks import SHARED, TEXT, Places, additive, global_mask, sliding_mask
 
 rows = st.lists(
     st.lists(st.tuples(st.booleans(), st.integers(TEXT, 2)), min_size=7, max_size=7), min_size=1, max_size=3
@@ -23,11 +23,12 @@ def places(content: Rows) -> Places:
         torch.tensor(positions),
         torch.tensor([[valid for valid, _ in row] for row in content]),
         torch.tensor([[block for _, block in row] for row in content]),
+        torch.full((len(content), len(content[0])), SHARED),
     )
 
 
 def part(whole: Places, begin: int) -> Places:
-    return Places(whole.positions[:, begin:], whole.valid[:, begin:], whole.blocks[:, begin:])
+    return whole.columns(slice(begin, None))
 
 
 @given(rows, st.integers(1, 8), st.booleans(), st.integers(0, 6))
@@ -61,7 +62,7 @@ def test_no_query_is_left_without_anything_to_look_at(content: Rows, window: int
 def test_the_order_of_the_places_does_not_matter() -> None:
     keys = places([[(True, TEXT), (True, 0), (True, 0), (False, TEXT), (True, TEXT), (True, 1), (True, 1)]])
     order = torch.tensor([3, 0, 5, 1, 4, 2, 6])
-    shuffled = Places(keys.positions[:, order], keys.valid[:, order], keys.blocks[:, order])
+    shuffled = keys.columns(order[None].expand(len(keys.positions), -1))
     mask = sliding_mask(keys, keys, 3, bidirectional=True)
     assert torch.equal(sliding_mask(shuffled, shuffled, 3, bidirectional=True), mask[:, :, order][:, :, :, order])
 

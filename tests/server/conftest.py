@@ -22,7 +22,7 @@ FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
-SETTINGS = StreamSettings(tasks=(Task.caption(), Task.detect("car, dog")), fps=5, display_fps=5)
+SETTINGS = StreamSettings(tasks=(Task.caption(), Task.detect("car, dog")), fps=5, display_fps=5, gate=0)
 BOXES = {"car": (0.1, 0.2, 0.4, 0.5), "dog": (0.6, 0.5, 0.9, 0.95)}
 """Label -> x1, y1, x2, y2 of what the scripted model finds."""
 

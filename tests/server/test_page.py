@@ -68,6 +68,29 @@ def test_a_prompt_changed_on_the_page_arrives_and_is_acknowledged(
     shows(page, "document.querySelector('#state').textContent === 'Live, analysis paused'")
 
 
+def test_answers_that_are_kept_are_marked_and_counted_and_the_gate_is_set_live(
+    server: Server, monitor: Monitor, open_page: OpenPage
+) -> None:
+    page = open_page(server.url)
+    said(page, "Describe this picture")
+    assert page.locator(".said-reused").count() == 0
+    assert page.input_value("#gate") == "0"
+    page.fill("#gate", "0.9")
+    page.press("#gate", "Enter")
+    follow(page, lambda: monitor.status("gate").settings.gate == 0.9)
+    page.wait_for_selector(".said-reused:has-text('Nothing has changed')")
+    shows(page, "document.querySelector('#fact-reused').textContent.match(/^[1-9]/) !== null")
+    page.wait_for_selector("#timeline .entry:has-text('unchanged')")
+    assert "reused" not in page.inner_text("#fact-lost")
+    assert page.inner_text(CAPTION).startswith("said of: Describe"), "the answer itself stays"
+    page.select_option("#budget", "auto")
+    follow(page, lambda: monitor.status("gate").settings.budget == "auto")
+    shows(page, "document.querySelector('#fact-budget').textContent.endsWith(', auto')")
+    page.fill("#gate", "0")
+    page.press("#gate", "Enter")
+    shows(page, "document.querySelector('.said-reused') === null")
+
+
 def test_what_the_server_refuses_is_said_in_place(server: Server, monitor: Monitor, open_page: OpenPage) -> None:
     page = open_page(server.url)
     said(page, "Describe")

@@ -41,6 +41,7 @@ results = st.builds(
     detections=st.lists(detections, max_size=5).map(tuple),
     answers=st.dictionaries(words, words | st.fixed_dictionaries({"answer": st.none() | st.booleans(), "text": words})),
     notes=st.dictionaries(words, words),
+    reused=st.booleans(),
     timings=st.builds(Timings, age_ms=st.none() | st.floats(0, 1e6)),
     error=st.none() | words,
 )
@@ -67,6 +68,7 @@ def test_results_come_back_as_they_were(result: FrameResult) -> None:
         (found.label, *found.box) for found in result.detections
     ]
     assert (back.caption, back.error, back.answers) == (result.caption, result.error, dict(result.answers))
+    assert back.reused is result.reused
 
 
 @given(
@@ -118,9 +120,22 @@ def test_changes_leave_the_rest_alone() -> None:
     assert (after.budget, after.paused, after.tasks, after.fps) == (70, True, before.tasks, 3)
 
 
+def test_the_gate_and_the_budget_auto_are_set_like_the_rest() -> None:
+    message = protocol.parse_asked(
+        '{"type": "set", "id": 1, "stream": "a", "budget": "auto", "gate": 0, "gate_seconds": 5}'
+    )
+    assert isinstance(message, protocol.Set)
+    after = message.apply(StreamSettings())
+    assert (after.budget, after.gate, after.gate_seconds) == ("auto", 0, 5)
+    back = protocol.parse_asked('{"type": "set", "id": 2, "stream": "a", "budget": 140}')
+    assert isinstance(back, protocol.Set)
+    assert (back.apply(after).budget, back.apply(after).gate) == (140, 0)
+
+
 @pytest.mark.parametrize(
     ("text", "place"),
     [
+        ('{"type": "set", "id": 1, "stream": "a", "budget": "much"}', "budget"),
         ('{"type": "set", "id": 1, "stream": "a", "bugdet": 70}', "bugdet"),
         ('{"type": "set", "id": 1, "stream": ""}', "stream"),
         ('{"type": "nonsense", "id": 1}', "type|tag"),

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from streamer.errors import OptionError
+from streamer.errors import OptionError, SourceError
 from streamer.sources import LiveOptions, Source, open_source, stream_name
 from streamer.sources.synthetic import draw
 from tests.media import even, make_clip
@@ -73,6 +73,13 @@ def test_info_before_and_after(make: Make) -> None:
         assert source.info == info
 
 
+def test_only_what_comes_back_by_itself_is_ever_in_another_state_than_live(make: Make) -> None:
+    with make() as source:
+        assert source.state == ("connecting" if source.live else "live")
+        assert list(islice(source.pictures(), 1))
+        assert source.state == "live"
+
+
 def test_a_picture_scales_to_several_sizes(make: Make) -> None:
     with make() as source:
         picture = next(iter(source.pictures()))
@@ -120,6 +127,9 @@ def test_names_without_secrets() -> None:
 def test_unknown_kinds_of_address_are_refused() -> None:
     with pytest.raises(Exception, match=r"gopher: is not known \(use"):
         open_source("gopher://host/film")
+    for address, said in (("rtsp://[bad", "it is no address"), ("rtsp://", "no host"), ("http:///film.mp4", "no host")):
+        with pytest.raises(SourceError, match=said):
+            open_source(address)
     with pytest.raises(OptionError, match="seconds"):
         open_source("synthetic:", seconds_per_image=0)
     with pytest.raises(OptionError, match="sampling"):

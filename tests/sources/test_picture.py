@@ -8,12 +8,19 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from av.video.reformatter import ColorPrimaries, ColorRange, ColorTrc
+from av.video.reformatter import (
+    ColorPrimaries,
+    ColorRange,
+    Colorspace,
+    ColorTrc,
+    Interpolation,
+    VideoReformatter,
+)
 from numpy.typing import NDArray
 
 from streamer.sources import open_source
 from streamer.sources.orientation import UPRIGHT, Orientation
-from streamer.sources.picture import Scaler, deinterlaced
+from streamer.sources.picture import Scaler, _range, deinterlaced
 from streamer.sources.synthetic import draw
 from streamer.sources.timeline import Timeline
 from streamer.sources.tonemap import tone_map
@@ -190,3 +197,21 @@ def test_times_only_rise() -> None:
     assert float(live.place(0, Fraction(3))) == pytest.approx(3.8)
     zero = Timeline(base, None)
     assert [zero.place(0) for _ in range(3)] == [0, Fraction(1, 25), Fraction(2, 25)]
+
+
+@pytest.mark.parametrize("name", ["yuv420p", "yuvj422p", "yuv444p", "yuv420p10le", "nv12", "gray", "yuva420p", "bgra"])
+@pytest.mark.parametrize("size", [(48, 32), (97, 61), (64, 48), (200, 150)])
+def test_the_way_by_planes_changes_no_byte(name: str, size: tuple[int, int]) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    frame = av.VideoFrame.from_ndarray(noise, format="rgb24").reformat(format=name)
+    rgb = frame.format.is_rgb
+    packed = VideoReformatter().reformat(
+        frame,
+        *size,
+        "rgb24",
+        src_colorspace=None if rgb else Colorspace.ITU601,
+        src_color_range=_range(frame),
+        dst_color_range=None if rgb else ColorRange.JPEG,
+        interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT,
+    )
+    assert np.array_equal(Scaler().scaled(frame, UPRIGHT, size), packed.to_ndarray())

@@ -17,7 +17,7 @@ from streamer.sources import open_source
 from streamer.sources.picture import VideoPicture
 from streamer.sources.synthetic import read_counter
 from streamer.sources.video import VideoSource
-from tests.media import even, make_clip
+from tests.media import even, ffmpeg, make_clip
 
 SIZE = (320, 180)
 SPECS = ["every 1 s", "every 0.3 s", "4 fps", "every 7th", "at 0,0.55,1.999,2,2.95", "keyframes", "all from 1.3 to 2.1"]
@@ -66,6 +66,21 @@ def test_seeking_finds_the_same_pictures_in_every_container(tmp_path: Path, suff
     if suffix != ".ts":
         assert source.seeks > 0
     assert source.counters.decoded == len(frames)
+
+
+@pytest.mark.parametrize("parameters", ["open-gop=1", "bframes=0", "bframes=3:b-pyramid=normal:ref=4", "slices=4"])
+@pytest.mark.parametrize("spec", ["every 2 s", "every 5th", "every 3rd", "at 3.05,11.1,11.2,17", "keyframes"])
+def test_what_is_left_out_changes_no_pixel(tmp_path: Path, parameters: str, spec: str) -> None:
+    """Neither key frames that pictures shown before them need, nor pictures that others need in odd ways."""
+    drawn = make_clip(tmp_path / "drawn.mp4", even(200), gop=50)
+    path = tmp_path / "clip.mp4"
+    coded = f"{parameters}:keyint=13:min-keyint=13:scenecut=0:threads=1"
+    ffmpeg("-i", str(drawn), "-vf", "noise=alls=9", "-c:v", "libx264", "-x264-params", coded, str(path))
+    source = video(path, spec)
+    frames, expected = list(source.frames()), plain(path, spec)
+    assert [frame.index for frame in frames] == [picture.index for picture in expected]
+    assert all(np.array_equal(f.image, p.scaled(SIZE)) for f, p in zip(frames, expected, strict=True))
+    assert not source.counters.faults
 
 
 def test_one_key_frame_in_the_whole_file_means_decoding_on(tmp_path: Path) -> None:

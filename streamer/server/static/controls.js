@@ -46,21 +46,25 @@ export class Controls {
     const ask = el("fieldset", { class: "control-group" }, ...this.#tasks.map((task) => task.root));
     ask.setAttribute("aria-label", "What is asked of each frame");
     const ack = new Ack();
-    const budget = el("select", { id: "budget" }, ...hello.budgets.map((value) =>
-      el("option", { value: String(value), text: `${value} tokens` })));
+    const budget = el("select", { id: "budget" }, ...["auto", ...hello.budgets].map((value) =>
+      el("option", { value: String(value), text: value === "auto" ? "Auto" : `${value} tokens` })));
     const fps = el("input", { id: "fps", type: "number", min: "0.01", max: "60", step: "any", inputMode: "decimal" });
     const hint = el("p", { class: "hint", text: "A larger budget sees finer detail and takes longer. Applies at once." });
+    const gate = el("input", { id: "gate", type: "number", min: "0", max: "1", step: "any", inputMode: "decimal" });
+    gate.setAttribute("aria-describedby", "gate-hint");
+    const gateHint = el("p", { class: "hint", id: "gate-hint", text: "Part of full brightness, 0 to 1, by which some spot must differ. Unchanged frames keep the last answer; 0 analyses every frame." });
     const pair = el("div", { class: "field-pair" },
       this.#setting("Budget", budget, "budget", ack, name), this.#setting("Frames / s", fps, "fps", ack, name));
     const head = el("div", { class: "card-head" }, el("h2", { text: "Ask the model" }));
-    const effort = el("fieldset", { class: "control-group" }, el("div", { class: "field" }, pair, hint, ack.root));
+    const effort = el("fieldset", { class: "control-group" }, el("div", { class: "field" }, pair, hint,
+      this.#setting("Least change", gate, "gate", ack, name), gateHint, ack.root));
     effort.setAttribute("aria-label", "How much is analysed");
     return [head, ask, this.#others, effort];
   }
 
   #setting(title, input, setting, ack, name) {
     const send = (text) => {
-      const value = Number(text.replace(",", "."));
+      const value = text === "auto" ? text : Number(text.replace(",", "."));
       if (text === "" || Number.isNaN(value)) return Promise.resolve({ ok: false, error: `${title}: a number is needed` });
       return this.connection.command("set", { stream: name, [setting]: value });
     };

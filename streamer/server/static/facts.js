@@ -12,9 +12,11 @@ const FACTS = [
   ["delay", "Capture to answer"],
   ["tokens", "Tokens in, out"],
   ["forwards", "Model passes"],
+  ["drafted", "Foretold tokens"],
   ["done", "Analysed so far"],
+  ["reused", "Answer kept"],
   ["source", "Source"],
-  ["lost", "Frames not analysed"],
+  ["lost", "Frames without an answer"],
 ];
 const OLD_SECONDS = 5;
 
@@ -32,14 +34,16 @@ export class Facts {
   show(stream, result, hello, now) {
     const settings = stream.settings;
     this.#put("model", result?.model || hello?.model || "–");
-    this.#put("budget", result ? `${result.usage.image_tokens} of ${settings.budget}` : String(settings.budget));
+    this.#put("budget", budgetWords(result, settings.budget));
     this.#put("analysed", `${rate(stream.analysed_fps)} of ${rate(settings.fps)}`);
+    this.#put("reused", `${whole(stream.counts.reused ?? 0)}, ${rate(stream.reused_fps)} / s`);
     this.#put("pictures", rate(stream.picture_fps));
     this.#put("source", stream.source ? `${stream.source.width} × ${stream.source.height}` : "–");
     this.#put("done", whole(stream.counts.analysed ?? 0));
     this.#put("lost", lossWords(stream.counts));
     this.#put("tokens", result ? `${whole(tokensIn(result.usage))}, ${whole(result.usage.output_tokens)}` : "–");
-    this.#put("forwards", result ? whole(result.usage.forwards) : "–");
+    this.#put("forwards", result ? `${whole(result.usage.forwards)}, ${Math.round(result.timings.model_ms)} ms` : "–");
+    this.#put("drafted", result ? `${whole(result.usage.accepted_tokens)} of ${whole(result.usage.output_tokens)}` : "–");
     const delay = result?.timings.age_ms;
     this.#put("delay", delay === null || delay === undefined ? "–" : seconds(delay / 1000));
     this.showAge(result, now);
@@ -55,6 +59,13 @@ export class Facts {
   #put(name, text) {
     put(this.#values.get(name), text);
   }
+}
+
+// "264 of 280"; with the budget auto, of what this frame was given.
+function budgetWords(result, budget) {
+  if (!result) return budget === "auto" ? "auto" : String(budget);
+  const used = `${result.usage.image_tokens} of ${budget === "auto" ? result.budget : budget}`;
+  return budget === "auto" ? `${used}, auto` : used;
 }
 
 const tokensIn = (usage) => usage.image_tokens + usage.prompt_tokens;

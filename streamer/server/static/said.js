@@ -13,7 +13,7 @@ export class Said {
   }
 
   show(result, stream) {
-    const shown = result ? JSON.stringify([result.caption, result.answers, result.error, result.notes]) : `none ${!stream}`;
+    const shown = result ? JSON.stringify([result.caption, result.answers, result.error, result.notes, result.reused]) : `none ${!stream}`;
     if (shown === this.#shown) return;
     this.#shown = shown;
     this.#root.replaceChildren(...(result ? this.#words(result, stream) : this.#nothing(stream)));
@@ -31,6 +31,7 @@ export class Said {
     for (const [task, note] of Object.entries(result.notes)) {
       parts.push(el("p", { class: "odd", text: `Answer to ${task}: ${note}` }));
     }
+    if (result.reused) parts.push(el("p", { class: "said-reused", text: "Nothing has changed: the last answer is kept." }));
     return parts;
   }
 

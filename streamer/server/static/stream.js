@@ -6,5 +6,6 @@ export function aspectOf(stream) {
 
 // Seconds usually between two results.
 export function intervalOf(stream) {
-  return 1 / Math.max(0.01, Math.min(stream.analysed_fps || stream.settings.fps, stream.settings.fps));
+  const answered = stream.analysed_fps + stream.reused_fps;
+  return 1 / Math.max(0.01, Math.min(answered || stream.settings.fps, stream.settings.fps));
 }

@@ -52,6 +52,7 @@ export class Timeline {
     const key = keyOf(result, stream);
     if (this.#newest?.key === key) {
       this.#newest.count += 1;
+      this.#newest.kept += result.reused;
       this.#date(this.#newest, result);
       return false;
     }
@@ -59,16 +60,17 @@ export class Timeline {
     const media = el("span");
     const clock = el("span");
     const time = el("div", { class: "entry-time" }, media, clock);
-    this.#newest = { key, count: 1, from: result, media, clock };
+    this.#newest = { key, count: 1, kept: Number(result.reused), from: result, media, clock };
     this.#date(this.#newest, result);
     this.#root.prepend(el("li", { class: "entry" }, time, ...content(result, stream)));
     while (this.#root.childElementCount > ENTRIES_KEPT) this.#root.lastElementChild.remove();
     return true;
   }
 
-  #date({ count, from, media, clock }, result) {
+  #date({ count, kept, from, media, clock }, result) {
     const start = mediaTime(from.media_seconds);
-    put(media, count > 1 ? `${start} – ${mediaTime(result.media_seconds)} · ${count} times` : start);
+    const times = count > 1 ? `${start} – ${mediaTime(result.media_seconds)} · ${count} times` : start;
+    put(media, kept ? `${times}, ${kept} unchanged` : times);
     put(clock, clockTime(result.captured));
   }
 }

@@ -40,6 +40,9 @@ export function stateWords(stream) {
   return STATES[stream.state] ?? stream.state;
 }
 
+// What is neither a loss nor worth a figure of its own.
+const ANSWERED = ["pictures", "analysed", "reused"];
+
 const REASONS = {
   replaced: "replaced by a newer frame",
   stale: "too old",
@@ -50,7 +53,7 @@ const REASONS = {
 
 // "12 replaced by a newer frame, 3 failed", or "none".
 export function lossWords(counts) {
-  const known = Object.keys(counts).filter((name) => name !== "pictures" && name !== "analysed" && counts[name] > 0);
+  const known = Object.keys(counts).filter((name) => !ANSWERED.includes(name) && counts[name] > 0);
   return known.map((name) => `${whole(counts[name])} ${REASONS[name] ?? name}`).join(", ") || "none";
 }
 
@@ -66,7 +69,8 @@ export function answerWords(value) {
   if (typeof value === "string") return value;
   if (typeof value === "object" && "answer" in value) {
     const verdict = value.answer === true ? "Yes" : value.answer === false ? "No" : "Unclear";
-    return value.text && value.text.toLowerCase() !== verdict.toLowerCase() ? `${verdict}: ${value.text}` : verdict;
+    const words = value.reason ?? value.text;
+    return words && words.toLowerCase() !== verdict.toLowerCase() ? `${verdict}: ${words}` : verdict;
   }
   return JSON.stringify(value);
 }

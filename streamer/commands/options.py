@@ -1,0 +1,81 @@
+"""Words that several commands take, and what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Annotated, Literal
+
+import typer
+
+from streamer.errors import OptionError
+from streamer.gemma.budget import check_budget
+from streamer.models.base import BUDGETS
+from streamer.tasks import Task, parse_task
+
+
+def known_budget(budget: int | list[int] | None) -> int | list[int] | None:
+    """Refuses a budget before a model is loaded for it."""
+    for value in budget if isinstance(budget, list) else [budget]:
+        if value is not None:
+            check_budget(value)
+    return budget
+
+
+def live_budget(text: str) -> int | Literal["auto"]:
+    """A budget, or ``auto``. Raises `OptionError` for anything else."""
+    if text == "auto":
+        return "auto"
+    budget = int(text) if text.isdecimal() else text
+    if budget not in BUDGETS:
+        raise OptionError("budget", budget, "one of " + ", ".join(map(str, (*BUDGETS, "auto"))))
+    return int(budget)
+
+
+Model = Annotated[str, typer.Option(help="Hub id, folder with a checkpoint, or tiny (drawn street scenes only).")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+Dtype = Annotated[str, typer.Option(help="auto, bf16, fp32.")]
+Quantize = Annotated[str | None, typer.Option(help="int8 or int4.")]
+Revision = Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub model.")]
+Hwaccel = Annotated[str | None, typer.Option(help="Hardware decoding: auto, cuda, vaapi, videotoolbox.")]
+Budget = Annotated[int, typer.Option(help="Image tokens a picture: 70, 140, 280, 560 or 1120.", callback=known_budget)]
+LiveBudget = Annotated[
+    str, typer.Option(help="Image tokens a picture: 70, 140, 280, 560, 1120, or auto: low while little changes.")
+]
+OnlyBudgets = Annotated[
+    list[int] | None, typer.Option("--budget", help="Only this budget; may be repeated.", callback=known_budget)
+]
+Detect = Annotated[str | None, typer.Option(help='What to find, such as "person, car"; "all" for everything.')]
+Prompt = Annotated[str | None, typer.Option(help="Your own words instead of the caption's.")]
+Tasks = Annotated[
+    list[str] | None, typer.Option("--task", help="caption, read, compare, detect:…, ask:…, check:…; may be repeated.")
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON lines on standard output, for programs.")]
+
+
+def tasks_of(texts: list[str] | None, prompt: str | None, detect: str | None) -> tuple[Task, ...]:
+    """What ``--task``, ``--prompt`` and ``--detect`` ask for together; a caption where nothing is said."""
+    tasks = [parse_task(text) for text in texts or ()]
+    if prompt:
+        tasks.append(Task.caption(prompt))
+    if detect is not None:
+        tasks.append(Task.detect(detect))
+    return tuple(_distinct(tasks)) or (Task.caption(),)
+
+
+def _distinct(tasks: list[Task]) -> Iterator[Task]:
+    """Two questions of one kind get names of their own: ask, ask-2."""
+    seen: dict[str, int] = {}
+    for task in tasks:
+        seen[task.name] = seen.get(task.name, 0) + 1
+        yield task if seen[task.name] == 1 else replace(task, name=f"{task.name}-{seen[task.name]}")
+
+
+def sampling_words(text: str) -> str:
+    """``2s`` and ``0.5`` read as ``every 2 s`` and ``every 0.5 s``; all else as it is."""
+    number = text.strip().lower().removesuffix("s").strip()
+    try:
+        float(number)
+    except ValueError:
+        return text
+    return f"every {number} s"

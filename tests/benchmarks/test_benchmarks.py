@@ -1,0 +1,48 @@
+"""The benchmarks run, and say what they measured in a form that other programs read."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+def run(script: str, *arguments: str) -> dict[str, Any]:
+    """The object that ``script`` prints."""
+    command = [sys.executable, str(BENCHMARKS / script), "--quick", "--json", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout)
+    assert isinstance(printed, dict)
+    assert {"benchmark", "machine", "versions", "notes", "rows"} <= set(printed)
+    assert {"processor", "cores", "memory_gib"} <= set(printed["machine"])
+    return printed
+
+
+def test_decode(tmp_path: Path) -> None:
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("the ffmpeg command, one of the peers, is not installed")
+    printed = run("decode.py", "--clips", str(tmp_path))
+    assert {"streamer", "av", "opencv", "torchcodec", "decord", "ffmpeg"} <= set(printed["versions"])
+    rows = printed["rows"]
+    assert {row["tool"] for row in rows} == {"streamer", "OpenCV", "torchcodec", "decord", "ffmpeg"}
+    ours = [row for row in rows if row["tool"] == "streamer"]
+    assert [(row["gop"], row["rate"], row["pictures"]) for row in ours] == [
+        (30, 0.5, 2),
+        (30, 5.0, 20),
+        (30, 30.0, 120),
+    ]
+    for row in ours:
+        assert row["wrong"] == 0
+        assert row["identical"] == row["pictures"]
+        assert row["seconds"] > 0
+        assert row["ratio"] > 0
+    for row in rows:
+        assert row["pictures"] != "-" or row["way"].startswith("absent: ")
