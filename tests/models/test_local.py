@@ -50,11 +50,20 @@ def test_a_running_answer_can_be_called_off_and_the_next_one_is_whole(folder: Pa
         wanted = model.generate([ask(1)])
         model.interrupt()
         assert model.generate([ask(1)])[0].token_ids == wanted[0].token_ids
-        timer = threading.Timer(0.3, model.interrupt)
-        timer.start()
-        with pytest.raises(ModelInterrupted, match="my-e2b: it was interrupted"):
-            model.generate([ask(seed, tokens=3000) for seed in range(4)])
-        timer.join()
+        over = threading.Event()
+
+        def call_off() -> None:
+            while not over.wait(0.001):
+                model.interrupt()
+
+        caller = threading.Thread(target=call_off)
+        caller.start()
+        try:
+            with pytest.raises(ModelInterrupted, match="my-e2b: it was interrupted"):
+                model.generate([ask(seed, tokens=3000) for seed in range(4)])
+        finally:
+            over.set()
+            caller.join()
         assert model.generate([ask(1)])[0].token_ids == wanted[0].token_ids
 
 
