@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -14,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from streamer.addresses import redact
+from streamer.ahead import Ahead
 from streamer.analyzer import Analyzer, Job
-from streamer.buffers import BoundedQueue, Closed
 from streamer.errors import OptionError, SourceError, StreamerError
 from streamer.gating import Gate, Sight, check_threshold, repeated
 from streamer.gemma.budget import check_budget
@@ -118,6 +117,8 @@ class AnnotateJob:
         self._earlier: deque[Frame] = deque(maxlen=window - 1)
         self._known: FrameResult | None = None
         """The answers that unchanged frames get."""
+        self._earlier_frames = 0
+        """Frames that were taken for batches before this one."""
         self._source = self._open()
         if self._source.live:
             raise SourceError(address, "it is a camera or a live stream, which has no end", "use streamer watch")
@@ -168,12 +169,33 @@ class AnnotateJob:
             journal.end(frames=self.summary.frames, failed=self.summary.failed, fault=self.summary.fault)
 
     def _answered(self) -> Generator[FrameResult]:
-        with _Prefetch(self._source, 2 * self._options.batch) as frames:
-            while batch := self._next_batch(frames):
-                jobs = [(self._job(frame), self._unchanged(frame)) for frame in batch]
-                answers = iter(self._analyzer.analyze([job for job, unchanged in jobs if not unchanged]))
-                for job, unchanged in jobs:
-                    yield self._repeated(job) if unchanged else self._first(next(answers))
+        """Decoding, the model, and whoever takes the results run side by side, each a bounded way ahead."""
+        batch = self._options.batch
+
+        def call_off() -> None:
+            frames.close()
+            self._model.interrupt()
+
+        with (
+            Ahead("decode", self._frames, 2 * batch, stop=self._source.close) as frames,
+            Ahead("model", lambda: self._answers(iter(frames)), batch, stop=call_off) as answers,
+        ):
+            yield from answers
+
+    def _frames(self) -> Generator[Frame]:
+        """On the decoding thread, which also does what the model would have to do before it begins."""
+        for frame in self._source.frames():
+            if not self._options.gate:
+                self._model.prepare(frame.image, self._options.budget)
+            yield frame
+
+    def _answers(self, frames: Iterator[Frame]) -> Generator[FrameResult]:
+        """On the model's thread."""
+        while batch := self._next_batch(frames):
+            jobs = [(self._job(frame), self._unchanged(frame)) for frame in batch]
+            answers = iter(self._analyzer.analyze([job for job, unchanged in jobs if not unchanged]))
+            for job, unchanged in jobs:
+                yield self._repeated(job) if unchanged else self._first(next(answers))
 
     def _job(self, frame: Frame) -> Job:
         tasks = tuple(task for task in self._options.tasks if task.frames <= len(self._earlier) + 1)
@@ -200,17 +222,18 @@ class AnnotateJob:
             return self._first(self._analyzer.analyze([job])[0])
         return repeated(self._known, job.frame)
 
-    def _next_batch(self, frames: _Prefetch) -> list[Frame]:
+    def _next_batch(self, frames: Iterator[Frame]) -> list[Frame]:
         batch: list[Frame] = []
         while len(batch) < self._options.batch and self.summary.fault is None:
             try:
-                batch.append(frames.queue.get())
-            except Closed:
+                batch.append(next(frames))
+            except StopIteration:
                 break
             except StreamerError as error:
-                if not self.summary.frames and not batch:
+                if not self._earlier_frames and not batch:
                     raise
                 self.summary.fault = str(error)
+        self._earlier_frames += len(batch)
         return batch
 
     def _count(self, result: FrameResult, started: float) -> None:
@@ -279,35 +302,6 @@ def _output_name(address: str) -> str:
         path = path.parent if is_pattern(address) else path
         name = path.name if path.is_dir() or is_pattern(address) else path.stem
     return re.sub(r"[^\w .()+,@=-]+", "-", name).strip("- .") or "answers"
-
-
-class _Prefetch:
-    """Decodes ahead on a thread of its own, at most ``size`` frames; a context manager that joins it."""
-
-    def __init__(self, source: Source, size: int) -> None:
-        self.queue: BoundedQueue[Frame] = BoundedQueue(size)
-        self._source = source
-        self._thread = threading.Thread(target=self._decode, name="decode", daemon=True)
-
-    def _decode(self) -> None:
-        try:
-            for frame in self._source.frames():
-                self.queue.put(frame)
-        except Closed:
-            return
-        except BaseException as error:  # noqa: BLE001 - raised again where the frames are taken
-            self.queue.finish(error)
-        else:
-            self.queue.finish()
-
-    def __enter__(self) -> _Prefetch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.queue.close()
-        self._source.close()
-        self._thread.join()
 
 
 def annotate(

@@ -84,6 +84,7 @@ class Monitor:
                 settings or StreamSettings(),
                 address=address,
                 size_for=self.model.size_for,
+                prepare=self.model.prepare,
                 ready=self._wake_model,
                 reused=self._deliver,
                 changed=self._tell_status,

@@ -31,6 +31,9 @@ from streamer.pacing import Pace, Rate
 from streamer.tasks import Task
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from streamer.results import FrameResult
     from streamer.sources.base import Picture, Size, Source, SourceInfo, State
 
@@ -148,9 +151,9 @@ class _Waiting:
 class Stream:
     """One source decoded on a thread of its own; keeps the newest due frame for the model.
 
-    ``ready()`` is called when a frame waits, ``reused(self, result)`` with the answers of an unchanged one,
-    ``changed(self)`` when state or settings changed, ``shown(picture)`` with each encoded picture; all of them on the
-    stream's thread, ``changed`` also on that of the caller of `change`.
+    ``prepare(image, budget)`` is called with the picture of a frame that waits, then ``ready()``; ``reused(self,
+    result)`` with the answers of an unchanged one, ``changed(self)`` when state or settings changed, ``shown(picture)``
+    with each encoded picture; all of them on the stream's thread, ``changed`` also on that of the caller of `change`.
     """
 
     def __init__(
@@ -162,6 +165,7 @@ class Stream:
         *,
         address: str,
         size_for: Callable[[Size, int], Size],
+        prepare: Callable[[NDArray[np.uint8], int], None],
         ready: Callable[[], None],
         reused: Callable[[Stream, FrameResult], None],
         changed: Callable[[Stream], None],
@@ -169,6 +173,7 @@ class Stream:
     ) -> None:
         self.name, self.number = name, number
         self._opener, self._address, self._size_for = opener, redact(address), size_for
+        self._prepare = prepare
         self._ready, self._reused, self._changed, self._shown = ready, reused, changed, shown
         self._lock = threading.Lock()
         self._settings = settings
@@ -434,6 +439,7 @@ class Stream:
                 self._slot.put(waiting)
                 self.waiting_since = waiting.sight.seconds if since is None else since
         if result is None:
+            self._prepare(waiting.frame.image, waiting.budget)
             self._ready()
         else:
             self._reused(self, result)

@@ -21,7 +21,7 @@ from streamer.gemma.cache import KeyValueCache
 from streamer.gemma.choosing import Chooser, choose
 from streamer.gemma.drafting import CostMeter, Drafter, StepCost
 from streamer.gemma.masks import TEXT, Places, additive, global_mask, sliding_mask
-from streamer.gemma.pictures import PictureKey, Pictures, picture_key
+from streamer.gemma.pictures import PictureKey, Pictures
 from streamer.gemma.prompts import Prompt, PromptBuilder
 from streamer.gemma.rows import Branch, Row, Step, first_step, next_step
 from streamer.models.base import Generation, Request
@@ -92,7 +92,7 @@ class Engine:
         started = time.perf_counter()
         choosers = [Chooser(request, self.checkpoint.device) for request in requests]
         constraints = [self._constraint(request) for request in requests]
-        keys = [tuple(picture_key(image, request.budget) for image in request.images) for request in requests]
+        keys = [tuple(self.pictures.key(image, request.budget) for image in request.images) for request in requests]
         images = [image for request in requests for image in request.images]
         named = zip((key for ks in keys for key in ks), images, strict=True)
         cut = self.pictures.cut(named)

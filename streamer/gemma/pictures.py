@@ -1,10 +1,15 @@
-"""Pictures through preprocessing and the vision tower, each once: kept for whoever asks about it again."""
+"""Pictures through preprocessing and the vision tower, each once: kept for whoever asks about it again.
+
+Preprocessing may come ahead, on the thread that has decoded the picture, while the model is busy with others.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +23,8 @@ if TYPE_CHECKING:
 
 KEPT_TOKENS = 16_384
 """Soft tokens of pictures that are kept, the newest: 60 pictures at 280, or 50 MB for a hidden size of 1536 in bf16."""
+AHEAD_TOKENS = 4_096
+"""Soft tokens of pictures that are preprocessed ahead, the newest: 64 at 70 or 16 at 280, 28 kB a token."""
 
 PictureKey = tuple[bytes, tuple[int, ...], int]
 """Digest of the pixels, shape, budget: the same picture is the same wherever its array lies."""
@@ -28,14 +35,46 @@ def picture_key(image: NDArray[np.uint8], budget: int) -> PictureKey:
     return digest, image.shape, budget
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ahead:
+    """A picture that was preprocessed before anybody asked about it."""
+
+    image: NDArray[np.uint8]
+    key: PictureKey
+    patches: Patches
+
+
 class Pictures:
-    """Features of pictures for one checkpoint. Not thread-safe."""
+    """Features of pictures for one checkpoint. `prepare` may be called from any thread, all else from one at a time."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
         self._kept: OrderedDict[PictureKey, torch.Tensor] = OrderedDict()
+        self._lock = threading.Lock()
+        self._ahead: OrderedDict[tuple[int, int], _Ahead] = OrderedDict()
+        """By the array's ``id`` and the budget; each holds its array, so no other has that id."""
         self.encoded = 0
         """Pictures that went through the vision tower so far."""
+
+    def prepare(self, image: NDArray[np.uint8], budget: int) -> None:
+        """Preprocesses a picture that will be asked about soon; it must not be written to until then.
+
+        The newest `AHEAD_TOKENS` are kept. Raises `OptionError` for what is no picture or no budget.
+        """
+        patches = preprocess(image, budget, self._checkpoint.images, self._checkpoint.device)
+        ahead = _Ahead(image, picture_key(image, budget), patches)
+        with self._lock:
+            self._ahead[id(image), budget] = ahead
+            total = sum(one.patches.soft_tokens for one in self._ahead.values())
+            while total > AHEAD_TOKENS and len(self._ahead) > 1:
+                _, oldest = self._ahead.popitem(last=False)
+                total -= oldest.patches.soft_tokens
+
+    def key(self, image: NDArray[np.uint8], budget: int) -> PictureKey:
+        """The picture's name in all that follows."""
+        with self._lock:
+            ahead = self._ahead.get((id(image), budget))
+        return picture_key(image, budget) if ahead is None else ahead.key
 
     def cut(self, images: Iterable[tuple[PictureKey, NDArray[np.uint8]]]) -> dict[PictureKey, Patches | int]:
         """For each picture its patches, or its number of soft tokens where its features are still here.
@@ -50,8 +89,15 @@ class Pictures:
                 self._kept.move_to_end(key)
                 found[key] = len(features)
             else:
-                found[key] = preprocess(image, key[2], self._checkpoint.images, self._checkpoint.device)
+                found[key] = self._patches(image, key[2])
         return found
+
+    def _patches(self, image: NDArray[np.uint8], budget: int) -> Patches:
+        with self._lock:
+            ahead = self._ahead.pop((id(image), budget), None)
+        if ahead is not None:
+            return ahead.patches
+        return preprocess(image, budget, self._checkpoint.images, self._checkpoint.device)
 
     def encode(
         self, cut: dict[PictureKey, Patches | int], check: Callable[[], None] = lambda: None
@@ -77,6 +123,8 @@ class Pictures:
     def forget(self) -> None:
         """Frees what is kept."""
         self._kept.clear()
+        with self._lock:
+            self._ahead.clear()
 
     def _keep(self, features: dict[PictureKey, torch.Tensor]) -> None:
         self._kept.update(features)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, Self
 
 from streamer.errors import ModelError, ModelMemoryError, OptionError
@@ -11,6 +12,9 @@ from streamer.gemma.budget import size_for
 from streamer.models.base import Generation, Request
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from streamer.gemma.engine import Engine
 
 log = logging.getLogger(__name__)
@@ -61,6 +65,15 @@ class LocalModel:
     def size_for(self, source_size: tuple[int, int], budget: int) -> tuple[int, int]:
         """``(width, height)`` that reaches the model without another resize. Raises `OptionError`."""
         return size_for(source_size, budget, patch_pixels=self._patch_pixels, pooling=self._pooling)
+
+    def prepare(self, image: NDArray[np.uint8], budget: int) -> None:
+        """From any thread: cuts the picture into patches and sends it to the device, so that `generate` need not.
+
+        A picture or budget that cannot be is left to `generate` to complain about.
+        """
+        if (engine := self._engine) is not None:
+            with suppress(OptionError):
+                engine.pictures.prepare(image, budget)
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         """Answers in the order of the requests, as many at a time as ``max_batch`` and ``max_batch_tokens`` allow.

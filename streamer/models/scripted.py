@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from streamer.errors import ModelInterrupted
 from streamer.models.base import Generation, Request
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Script = Callable[[Request], str]
 
@@ -36,6 +40,9 @@ class ScriptedModel:
         width, height = source_size
         scale = (budget * 48 * 48 / (width * height)) ** 0.5
         return max(48, int(width * scale) // 48 * 48), max(48, int(height * scale) // 48 * 48)
+
+    def prepare(self, image: NDArray[np.uint8], budget: int) -> None:
+        """Nothing to prepare."""
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         self._interrupted.clear()
