@@ -7,8 +7,7 @@ import itertools
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -143,10 +142,11 @@ class Meter:
         before, reading, steps = [], [], []
         for _ in range(self._effort.repeats):
             engine.pictures.forget()
-            with marks(self._checkpoint) as began:
-                start = began()
-                said = engine.generate(asked)
-                end = began()
+            began = _Clock(self._checkpoint.device)
+            engine.before_forward = began.mark
+            start = began()
+            said = engine.generate(asked)
+            end = began()
             forwards = [*began.times, end]
             before.append(forwards[0] - start)
             reading.append(forwards[1] - forwards[0])
@@ -157,6 +157,12 @@ class Meter:
     def _answers(self, looks: Sequence[Sequence[Image]], budget: int, *, draft: bool) -> tuple[float, list[Generation]]:
         """Seconds for all moments but the first, and their answers."""
         engine = Engine(self._checkpoint, draft=draft)
+        if self._checkpoint.device.type == "cuda":
+            self._moments(engine, looks, budget)  # captures the graphs of all shapes
+            engine.pictures.forget()
+        return self._moments(engine, looks, budget)
+
+    def _moments(self, engine: Engine, looks: Sequence[Sequence[Image]], budget: int) -> tuple[float, list[Generation]]:
         said: list[Generation | None] = [None] * len(looks[0])
         answers: list[Generation] = []
         seconds = 0.0
@@ -178,7 +184,7 @@ class Meter:
 
 
 class _Clock:
-    """Says the time when everything before is done, and keeps it for each forward of the text model."""
+    """Says the time when everything before is done, and keeps it for each pass of the text model."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -188,19 +194,8 @@ class _Clock:
         synchronize(self._device)
         return time.perf_counter()
 
-    def mark(self, *ignored: object) -> None:
+    def mark(self) -> None:
         self.times.append(self())
-
-
-@contextmanager
-def marks(checkpoint: Checkpoint) -> Iterator[_Clock]:
-    """A clock that notes when each forward of the model begins, while the block runs."""
-    clock = _Clock(checkpoint.device)
-    hook = checkpoint.model.model.register_forward_pre_hook(clock.mark)
-    try:
-        yield clock
-    finally:
-        hook.remove()
 
 
 class PeakMemory:

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import torch
 
 from streamer.gemma.masks import Places
+from streamer.gemma.reading import Inputs, Reader
+
+if TYPE_CHECKING:
+    from streamer.gemma.rows import Step
 
 _GROWTH = 64
 """Places added at once, so that a step writes one place instead of copying all."""
 
 
 class KeyValueCache:
-    """The ``past_key_values`` of a batch: for every layer that has keys, all its places in order of writing.
+    """The ``past_key_values`` of a batch that grows as it needs: for every layer that has keys, all its places in order
+    of writing; see `streamer.gemma.reading.Cache`.
 
     Sliding layers keep all places too; the masks hide what is out of the window. A layer's tensors live where its
     keys are made, so a model spread over devices needs nothing more.
     """
 
     is_compileable = False
+    fixed = False
 
     def __init__(self) -> None:
         self._layers: dict[int, _Layer] = {}
         self.places: Places | None = None
-        """What the places hold; the engine appends to it before each forward."""
+        """What the places hold; each `read` appends to it."""
 
     def update(
         self, keys: torch.Tensor, values: torch.Tensor, layer_idx: int, *args: object, **kwargs: object
@@ -38,10 +47,24 @@ class KeyValueCache:
         layer = self._layers.get(layer_idx)
         return layer.used if layer else 0
 
-    def append_places(self, new: Places) -> Places:
-        """Notes what the next forward will write, and returns all places with them."""
-        self.places = new if self.places is None else self.places.followed_by(new)
-        return self.places
+    def fit(self, step: Step, pad_id: int) -> Step:
+        """As it is."""
+        return step
+
+    def read(self, reader: Reader, step: Step, features: Sequence[torch.Tensor]) -> torch.Tensor:
+        """``(rows, keep, hidden)`` states of the last layer; the step's places are held from now on."""
+        device = reader.device
+        before = 0 if self.places is None else len(self.places)
+        self.places = step.places if self.places is None else self.places.followed_by(step.places)
+        given = Inputs(
+            step.ids.to(device, non_blocking=True),
+            step.soft().to(device, non_blocking=True),
+            torch.cat(list(features)) if features else None,
+            step.places.to(device),
+            self.places.to(device),
+            torch.arange(before, len(self.places), device=device),
+        )
+        return reader.read(given, self, step.keep)
 
     def forget(self, written: int, keep: torch.Tensor) -> None:
         """Makes holes of those of the last ``written`` places where ``keep`` ``(rows, written)`` is False."""

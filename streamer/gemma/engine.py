@@ -11,25 +11,36 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from streamer.errors import ModelInterrupted, ModelMemoryError, OptionError
+from streamer.gemma.budget import size_for
 from streamer.gemma.cache import KeyValueCache
 from streamer.gemma.choosing import Chooser, choose
 from streamer.gemma.drafting import CostMeter, Drafter, StepCost
-from streamer.gemma.masks import TEXT, Places, additive, global_mask, sliding_mask
+from streamer.gemma.fixed import FixedShapes
+from streamer.gemma.masks import TEXT
+from streamer.gemma.memory import available_bytes
 from streamer.gemma.pictures import PictureKey, Pictures
 from streamer.gemma.prompts import Prompt, PromptBuilder
+from streamer.gemma.reading import Cache, Reader
 from streamer.gemma.rows import Branch, Row, Step, first_step, next_step
 from streamer.models.base import Generation, Request
+from streamer.tasks import CAPTION_PROMPT
 
 if TYPE_CHECKING:
     from streamer.gemma.checkpoint import Checkpoint
     from streamer.gemma.constraint import Constraint, Grammars
 
+_FIXED_SHARE = 0.25
+"""Of the memory that is free behind the weights, at most so much is kept for fixed shapes."""
+_WARM_BUDGETS = (70, 280)
+_WARM_TOKENS = 128
+"""As many as `Task.caption` allows: the memory of fixed shapes is chosen by it."""
 _AT_ONCE = 128
 """Places whose next token is asked for at once: a vocabulary of 262,144 in float32 takes 1 MB a place."""
 
@@ -37,9 +48,12 @@ _AT_ONCE = 128
 class Engine:
     """Generation on one checkpoint. Not thread-safe; keeps rendered prompts and the newest pictures' features."""
 
-    def __init__(self, checkpoint: Checkpoint, *, share: bool = True, draft: bool = True) -> None:
-        """``share``: requests about the same pictures share them; ``draft``: drafts are used. Both change the speed
-        alone; they can be switched off to measure what they give."""
+    def __init__(
+        self, checkpoint: Checkpoint, *, share: bool = True, draft: bool = True, fixed: bool | None = None
+    ) -> None:
+        """``share``: requests about the same pictures share them; ``draft``: drafts are used; ``fixed``: passes run in
+        fixed shapes (None: on a CUDA device, where they are captured as graphs). All of them change the speed alone;
+        they can be switched off to measure what they give."""
         self.checkpoint = checkpoint
         self.pictures = Pictures(checkpoint)
         self._share, self._draft = share, draft
@@ -47,9 +61,13 @@ class Engine:
         config = checkpoint.model.config
         self._stand_ins = {config.image_token_id, config.video_token_id, config.audio_token_id}
         self._prompts = PromptBuilder(checkpoint.tokenizer, checkpoint.pictures, checkpoint.name)
+        self._reader = Reader(checkpoint)
+        self._fixed = _fixed_shapes(checkpoint, self._reader) if _wants_fixed(checkpoint, fixed) else None
         self._interrupted = threading.Event()
         self._meter = CostMeter()
         self._grammars: Grammars | None = None
+        self.before_forward: Callable[[], None] = lambda: None
+        """Called before each pass through the language model; to measure."""
         self.forwards = 0
         """Passes through the language model so far."""
         self.forward_seconds = 0.0
@@ -69,13 +87,29 @@ class Engine:
             branches, rows = self._prepare(requests)
             self._run(rows)
         except torch.OutOfMemoryError as error:
-            self.pictures.forget()
+            self.forget()
             raise ModelMemoryError(
                 self.checkpoint.name,
                 f"a batch of {len(requests)} does not fit into memory",
                 "choose a smaller batch, a lower budget or a smaller model",
             ) from error
         return [branch.generation(self._prompts.text) for branch in branches]
+
+    def warm_up(self) -> None:
+        """Answers the commonest question about a grey picture, so that what is made at first use (kernels, workspaces,
+        captured graphs) is there when the first frame comes."""
+        for budget in _WARM_BUDGETS:
+            width, height = size_for((16, 9), budget)
+            grey = np.full((height, width, 3), 128, np.uint8)
+            for _ in range(2):  # a graph is captured on its first run and replayed on the second
+                self.generate([Request((grey,), CAPTION_PROMPT, budget, _WARM_TOKENS)])
+        self.pictures.forget()
+
+    def forget(self) -> None:
+        """Frees what is kept to be quicker: pictures, and the memory of fixed shapes."""
+        self.pictures.forget()
+        if self._fixed is not None:
+            self._fixed.forget()
 
     def interrupt(self) -> None:
         """From any thread: a running `generate` gives up before its next step. Does nothing where none runs."""
@@ -183,13 +217,14 @@ class Engine:
     def _run(self, rows: Sequence[Row]) -> None:
         """Steps until every branch has its end; rows leave the batch with their last one."""
         started = time.perf_counter()
-        cache = KeyValueCache()
+        cache = self._cache(rows)
         active = list(rows)
         features = [feature for row in active for feature in row.features]
-        while active:
+        while any(branch.finish is None for row in active for branch in row.branches):
             self._check_interrupted()
             self._plan(active)
             step = (next_step if cache.places else first_step)(active, self.checkpoint.pad_id)
+            step = cache.fit(step, self.checkpoint.pad_id)
             chosen = self._forward(step, cache, features)
             features = []
             agreed = self._take(step, chosen)
@@ -198,12 +233,19 @@ class Engine:
                 branch.model_ms += now if branch.finish else 0.0
             cache.forget(step.ids.shape[1], step.kept(agreed))
             going = [number for number, row in enumerate(active) if any(row.live)]
-            if len(going) < len(active):
+            if going and not cache.fixed and len(going) < len(active):
                 active = [active[number] for number in going]
-                if active:
-                    cache.select(torch.tensor(going))
-            if active:
+                cache.select(torch.tensor(going))
+            if going:
                 cache.tidy()
+
+    def _cache(self, rows: Sequence[Row]) -> Cache:
+        """A fixed one where this device gains from it and the batch fits."""
+        if self._fixed is None:
+            return KeyValueCache()
+        needs = [row.needs() for row in rows]
+        prompt, answer, stretch = (max(need[at] for need in needs) for at in range(3))
+        return self._fixed.cache(len(rows), prompt, answer, stretch) or KeyValueCache()
 
     def _plan(self, rows: Sequence[Row]) -> None:
         live = [branch for row in rows for _, branch in row.live]
@@ -223,23 +265,11 @@ class Engine:
             agreed[branch] = branch.take(own, self.checkpoint.end_ids, self._prompts.text)
         return agreed
 
-    def _forward(self, step: Step, cache: KeyValueCache, features: Sequence[torch.Tensor]) -> list[int]:
+    def _forward(self, step: Step, cache: Cache, features: Sequence[torch.Tensor]) -> list[int]:
         """The tokens chosen behind each wanted place of ``step``, read on top of the cache: one transfer a step."""
+        self.before_forward()
         started = time.perf_counter()
-        device = self.checkpoint.device
-        keys = cache.append_places(step.places).to(device)
-        queries = step.places.to(device)
-        network = self.checkpoint.model
-        output = network.model(
-            input_ids=step.ids.to(device, non_blocking=True),
-            position_ids=queries.positions,
-            attention_mask=self._masks(queries, keys),
-            past_key_values=cache,
-            mm_encoder_outputs=_as_encoded(features),
-            use_cache=True,
-            logits_to_keep=step.keep,
-        )
-        hidden = output.last_hidden_state
+        hidden = cache.read(self._reader, step, features)
         rows, columns = step.wanted()
         skipped = step.ids.shape[1] - hidden.shape[1]
         wanted = hidden[torch.tensor(rows, device=hidden.device), torch.tensor(columns, device=hidden.device) - skipped]
@@ -273,18 +303,6 @@ class Engine:
             logits[:, list(self.checkpoint.suppressed_ids)] = -torch.inf
         return logits
 
-    def _masks(self, queries: Places, keys: Places) -> dict[str, torch.Tensor]:
-        config = self._text_config
-        masks = {
-            "full_attention": global_mask(queries, keys),
-            "sliding_attention": sliding_mask(
-                queries, keys, config.sliding_window, bidirectional=config.use_bidirectional_attention == "vision"
-            ),
-        }
-        if self.checkpoint.attention == "eager":
-            return {kind: additive(mask, self.checkpoint.dtype) for kind, mask in masks.items()}
-        return masks
-
 
 def _allowed(branches: Sequence[Branch]) -> torch.Tensor | None:
     """``(n, vocabulary)`` bool for all places that are asked about; None where every token may come everywhere."""
@@ -297,16 +315,18 @@ def _allowed(branches: Sequence[Branch]) -> torch.Tensor | None:
     )
 
 
+def _wants_fixed(checkpoint: Checkpoint, fixed: bool | None) -> bool:
+    """A graph belongs to one device: a model that is spread over several runs without."""
+    spread = len(set(getattr(checkpoint.model, "hf_device_map", {}).values())) > 1
+    return (checkpoint.device.type == "cuda" if fixed is None else fixed) and not spread
+
+
+def _fixed_shapes(checkpoint: Checkpoint, reader: Reader) -> FixedShapes:
+    free = available_bytes(checkpoint.device)
+    return FixedShapes(reader, int(_FIXED_SHARE * free), capture=checkpoint.device.type == "cuda")
+
+
 def _shared_length(prompt: Prompt) -> int:
     """Tokens up to the end mark of the last picture; 0 without pictures."""
     last = max((place for place, block in enumerate(prompt.blocks) if block != TEXT), default=-2)
     return last + 2
-
-
-def _as_encoded(features: Sequence[torch.Tensor]) -> dict[str, Any]:
-    """What the model's forward takes in place of pixels."""
-    if not features:
-        return {}
-    from transformers.modeling_outputs import BaseModelOutputWithPooling
-
-    return {"image": BaseModelOutputWithPooling(pooler_output=tuple(features))}

@@ -25,7 +25,7 @@ class Places:
     positions: torch.Tensor
     """int64; counts from 0 within the row's text. Anything where not ``valid``."""
     valid: torch.Tensor
-    """bool."""
+    """bool, or numbers of which 0 is False."""
     blocks: torch.Tensor
     """int64: number of the picture within the row, or `TEXT`."""
     branches: torch.Tensor
@@ -58,27 +58,28 @@ class Places:
         return Places(*(part.to(device, non_blocking=True) for part in self.parts()))
 
 
-def global_mask(queries: Places, keys: Places) -> torch.Tensor:
+def global_mask(queries: Places, keys: Places, own: torch.Tensor) -> torch.Tensor:
     """``(rows, 1, queries, keys)`` bool for global layers: everything up to itself, pictures too.
 
-    ``keys`` end with the places of ``queries`` themselves. A query without content looks at itself alone, so that
-    no row of the softmax is empty (it would give NaN, and NaN times a masked 0 is NaN again).
+    ``own``: ``(queries,)`` int64, where among the ``keys`` the ``queries`` themselves are. A query without content
+    looks at itself alone, so that no row of the softmax is empty (it would give NaN, and NaN times a masked 0 is NaN
+    again).
     """
-    return _with_holes(_causal(queries, keys), queries, keys)
+    return _with_holes(_causal(queries, keys), queries, keys, own)
 
 
-def sliding_mask(queries: Places, keys: Places, window: int, *, bidirectional: bool) -> torch.Tensor:
+def sliding_mask(queries: Places, keys: Places, own: torch.Tensor, window: int, *, bidirectional: bool) -> torch.Tensor:
     """``(rows, 1, queries, keys)`` bool for local layers.
 
     The last ``window`` positions (itself included) and, of these, what is earlier, or with ``bidirectional`` also
-    what is later in the same picture. ``keys`` and empty queries as for `global_mask`.
+    what is later in the same picture. ``own`` and empty queries as for `global_mask`.
     """
     allowed = _causal(queries, keys)
     if bidirectional:
         same = queries.blocks[:, :, None] == keys.blocks[:, None, :]
         allowed |= same & (queries.blocks != TEXT)[:, :, None]
     allowed &= keys.positions[:, None, :] > queries.positions[:, :, None] - window
-    return _with_holes(allowed, queries, keys)
+    return _with_holes(allowed, queries, keys, own)
 
 
 def additive(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -90,12 +91,10 @@ def _causal(queries: Places, keys: Places) -> torch.Tensor:
     return keys.positions[:, None, :] <= queries.positions[:, :, None]
 
 
-def _with_holes(allowed: torch.Tensor, queries: Places, keys: Places) -> torch.Tensor:
+def _with_holes(allowed: torch.Tensor, queries: Places, keys: Places, own: torch.Tensor) -> torch.Tensor:
     theirs = keys.branches[:, None, :]
     allowed &= (theirs == SHARED) | (theirs == queries.branches[:, :, None])
-    allowed &= keys.valid[:, None, :]
-    allowed &= queries.valid[:, :, None]
-    offset = len(keys) - len(queries)
-    itself = torch.arange(len(queries), device=allowed.device)
-    allowed[:, itself, itself + offset] = True
+    allowed &= keys.valid[:, None, :].bool()
+    allowed &= queries.valid[:, :, None].bool()
+    allowed[:, torch.arange(len(queries), device=allowed.device), own] = True
     return allowed[:, None]

@@ -86,7 +86,7 @@ def preprocess(
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype.name != "uint8" or 0 in image.shape:
         raise OptionError("picture", f"{image.dtype} {image.shape}", "uint8 RGB of the shape (height, width, 3)")
     width, height = size = (image.shape[1], image.shape[0])
-    pixels = _tensor(image).to(device, non_blocking=True)
+    pixels = _on(_tensor(image), torch.device(device))
     if not is_target_size(size, budget, patch_pixels=settings.patch_pixels, pooling=settings.pooling):
         width, height = size_for(size, budget, patch_pixels=settings.patch_pixels, pooling=settings.pooling)
         pixels = _resized(pixels, width, height)
@@ -115,6 +115,11 @@ def _tensor(image: NDArray[np.uint8]) -> torch.Tensor:
     if image.flags.writeable and min(image.strides) >= 0:
         return torch.from_numpy(image)
     return torch.from_numpy(image.copy())
+
+
+def _on(pixels: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """On its way to the device, by memory that a GPU reads by itself."""
+    return (pixels.pin_memory() if device.type == "cuda" else pixels).to(device, non_blocking=True)
 
 
 def _resized(pixels: torch.Tensor, width: int, height: int) -> torch.Tensor:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
+from torch.nn.functional import pad
 
 from streamer.gemma.choosing import Chooser
-from streamer.gemma.drafting import FREE, Drafter, StepCost
+from streamer.gemma.drafting import FREE, LONGEST_STRETCH, Drafter, StepCost
 from streamer.gemma.masks import SHARED, TEXT, Places
 from streamer.gemma.prompts import Prompt
 from streamer.models.base import Generation, Request
@@ -157,6 +158,12 @@ class Row:
         """Branches that are not finished, with their numbers."""
         return ((number, branch) for number, branch in enumerate(self.branches) if branch.finish is None)
 
+    def needs(self) -> tuple[int, int, int]:
+        """Places of its first step, and of what may come behind it in all, and in one step; at most."""
+        stretches = [1 + min(LONGEST_STRETCH, branch.request.max_tokens) for branch in self.branches]
+        first = len(self.prefix.ids) + sum(len(branch.certain) for branch in self.branches) + sum(stretches)
+        return first, sum(branch.request.max_tokens for branch in self.branches), sum(stretches)
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -179,6 +186,23 @@ class Step:
     """For each live branch where it stands."""
     keep: int
     """From how many columns before the end on hidden states are wanted."""
+    left: bool
+    """Whether padding stands on the left."""
+
+    def soft(self) -> torch.Tensor:
+        """``(rows, columns)`` int64: which of the pictures' soft tokens, counted row by row, stands here; else -1."""
+        picture = self.places.blocks != TEXT
+        return (picture.flatten().cumsum(0) - 1).view_as(picture).masked_fill(~picture, -1)
+
+    def padded(self, rows: int, width: int, pad_id: int, *, keep: int) -> Step:
+        """The same with more rows and columns, which hold nothing."""
+        more, gap = rows - self.ids.shape[0], width - self.ids.shape[1]
+        sides = (gap, 0, 0, more) if self.left else (0, gap, 0, more)
+        fills = (0, False, TEXT, SHARED)
+        places = Places(*(pad(part, sides, value=fill) for part, fill in zip(self.places.parts(), fills, strict=True)))
+        shift = gap if self.left else 0
+        trials = {b: Trial(trial.row, trial.column + shift, trial.count) for b, trial in self.trials.items()}
+        return Step(pad(self.ids, sides, value=pad_id), places, trials, keep, self.left)
 
     def wanted(self) -> tuple[list[int], list[int]]:
         """Rows and columns of the places whose next token is asked for, branch by branch in the order of `trials`."""
@@ -221,7 +245,7 @@ def _step(rows: Sequence[Row], pad_id: int, *, prefixed: bool) -> Step:
             keep = max(keep, width - last)
     parts = zip(*(line.padded(width, pad_id, left=prefixed) for line in lines), strict=True)
     ids, positions, valid, blocks, branches = (torch.tensor(part) for part in parts)
-    return Step(ids, Places(positions, valid, blocks, branches), trials, keep)
+    return Step(ids, Places(positions, valid, blocks, branches), trials, keep, prefixed)
 
 
 class _Line:

@@ -61,6 +61,10 @@ class LocalModel:
         self._patch_pixels, self._pooling = checkpoint.images.patch_pixels, checkpoint.images.pooling
         self._max_batch, self._max_tokens = max_batch, max_batch_tokens
         self._engine: Engine | None = Engine(checkpoint)
+        if checkpoint.device.type == "cuda":
+            if progress is not None:
+                progress(f"warming up {model}", None)
+            self._engine.warm_up()
 
     def size_for(self, source_size: tuple[int, int], budget: int) -> tuple[int, int]:
         """``(width, height)`` that reaches the model without another resize. Raises `OptionError`."""

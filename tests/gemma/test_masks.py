@@ -35,8 +35,9 @@ def part(whole: Places, begin: int) -> Places:
 def test_a_place_sees_what_the_rule_says(content: Rows, window: int, bidirectional: bool, begin: int) -> None:
     keys = places(content)
     queries = part(keys, begin)
-    everywhere = global_mask(queries, keys)
-    nearby = sliding_mask(queries, keys, window, bidirectional=bidirectional)
+    own = torch.arange(begin, 7)
+    everywhere = global_mask(queries, keys, own)
+    nearby = sliding_mask(queries, keys, own, window, bidirectional=bidirectional)
     for number, row in enumerate(content):
         for query in range(begin, 7):
             for key in range(7):
@@ -53,8 +54,8 @@ def test_a_place_sees_what_the_rule_says(content: Rows, window: int, bidirection
 def test_no_query_is_left_without_anything_to_look_at(content: Rows, window: int, bidirectional: bool) -> None:
     all_places = places(content)
     for mask in (
-        global_mask(all_places, all_places),
-        sliding_mask(all_places, all_places, window, bidirectional=bidirectional),
+        global_mask(all_places, all_places, torch.arange(7)),
+        sliding_mask(all_places, all_places, torch.arange(7), window, bidirectional=bidirectional),
     ):
         assert mask.any(dim=-1).all()
 
@@ -63,8 +64,9 @@ def test_the_order_of_the_places_does_not_matter() -> None:
     keys = places([[(True, TEXT), (True, 0), (True, 0), (False, TEXT), (True, TEXT), (True, 1), (True, 1)]])
     order = torch.tensor([3, 0, 5, 1, 4, 2, 6])
     shuffled = keys.columns(order[None].expand(len(keys.positions), -1))
-    mask = sliding_mask(keys, keys, 3, bidirectional=True)
-    assert torch.equal(sliding_mask(shuffled, shuffled, 3, bidirectional=True), mask[:, :, order][:, :, :, order])
+    mask = sliding_mask(keys, keys, torch.arange(7), 3, bidirectional=True)
+    again = sliding_mask(shuffled, shuffled, torch.arange(7), 3, bidirectional=True)
+    assert torch.equal(again, mask[:, :, order][:, :, :, order])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -82,7 +84,7 @@ def test_the_cache_appends_grows_and_selects() -> None:
         assert torch.equal(keys, written[:, :, :end])
         assert torch.equal(values, -written[:, :, :end])
     assert (cache.get_seq_length(5), cache.get_seq_length(0)) == (200, 0)
-    cache.append_places(places([[(True, TEXT)] * 7, [(False, TEXT)] * 7]))
+    cache.places = places([[(True, TEXT)] * 7, [(False, TEXT)] * 7])
     cache.select(torch.tensor([1, 1]))
     keys, _ = cache.update(written[:, :, :1], written[:, :, :1], 5)
     assert torch.equal(keys[0, :, :200], written[1])
