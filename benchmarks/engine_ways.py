@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import psutil
 import torch
 from numpy.typing import NDArray
 
+from streamer.ahead import Ahead
+from streamer.gating import Gate, Sight, thumbnail
 from streamer.gemma.checkpoint import Checkpoint
 from streamer.gemma.engine import Engine
 from streamer.models.base import Generation, Request
@@ -53,6 +55,7 @@ class Outcome:
     """Seconds within the model's forwards."""
     tokens: int = 0
     peak_mib: float = 0.0
+    """Of the process; a way that answers elsewhere says what it takes there."""
 
     def note(self, stream: int, ids: Sequence[int], checkpoint: Checkpoint) -> None:
         """An answer of that stream; what follows an end token is padding."""
@@ -158,9 +161,40 @@ def engine_way(checkpoint: Checkpoint, work: Work, batch: int, *, draft: bool = 
     return outcome
 
 
-def without_form(request: Request) -> Request:
-    from dataclasses import replace
+def job_way(checkpoint: Checkpoint, work: Work, *, gate: float = 0.0) -> Outcome:
+    """As `engine_way` for one stream with drafts and form, with the vision tower of the next frame on another thread,
+    as a file job has it; with ``gate``, a frame that has hardly changed gets the answer of the one before it."""
+    engine = Engine(checkpoint)
+    outcome = Outcome([[]])
+    [images] = work.streams
+    judge = Gate(gate)
+    last: Generation | None = None
 
+    def prepared() -> Generator[tuple[Image, Sight | None]]:
+        for image in images:
+            if gate:
+                yield image, Sight(thumbnail(image), 0.0)
+            else:
+                engine.pictures.prepare(image, work.budget, encode=True)
+                yield image, None
+
+    forwards, inside = engine.forwards, engine.forward_seconds
+    with Ahead("tower", prepared, 2) as frames:
+        asked = time.perf_counter()
+        for image, sight in frames:
+            if last is None or sight is None or judge.look(sight).analyse:
+                [last] = engine.generate([work.request(image, last)])
+                if sight is not None:
+                    judge.analysed(sight)
+            outcome.note(0, last.token_ids, checkpoint)
+            outcome.latencies.append(time.perf_counter() - asked)
+            asked = time.perf_counter()
+    outcome.forwards = engine.forwards - forwards
+    outcome.inside = engine.forward_seconds - inside
+    return outcome
+
+
+def without_form(request: Request) -> Request:
     return replace(request, likeness="")
 
 
@@ -170,7 +204,7 @@ def measured(way: Callable[[], Outcome]) -> Outcome:
         started = time.perf_counter()
         outcome = way()
         outcome.seconds = time.perf_counter() - started
-    outcome.peak_mib = memory.mib
+    outcome.peak_mib = outcome.peak_mib or memory.mib
     return outcome
 
 

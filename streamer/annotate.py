@@ -186,7 +186,7 @@ class AnnotateJob:
         """On the decoding thread, which also does what the model would have to do before it begins."""
         for frame in self._source.frames():
             if not self._options.gate:
-                self._model.prepare(frame.image, self._options.budget)
+                self._model.prepare(frame.image, self._options.budget, surely=True)
             yield frame
 
     def _answers(self, frames: Iterator[Frame]) -> Generator[FrameResult]:

@@ -82,6 +82,11 @@ def limit_threads(width: int) -> None:
         torch.set_num_threads(threads)
 
 
+def has_spare_core() -> bool:
+    """Whether torch leaves a CPU that this process may use to other threads."""
+    return torch.get_num_threads() < usable_cpus()
+
+
 def _seconds(rows: int, width: int, dtype: torch.dtype) -> float:
     """The best of several multiplications, so that a busy machine disturbs less."""
     generator = torch.Generator().manual_seed(0)

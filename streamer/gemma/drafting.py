@@ -3,7 +3,9 @@
 The guess is an earlier answer to the same question about the same stream. As long as the model agrees, it goes on
 with that answer; where they differ, the model's token stands, and the draft is lined up again behind it: at the same
 place at first (a number was replaced by another), and where that fails too, at the nearest place that continues what
-the model has just said (something was put in or left out). How long a stretch is worth proposing follows from how
+the model has just said (something was put in or left out). What the model would have said to the rest of a stretch
+whose beginning was wrong is known as well and takes the place of the draft there: it has looked at this picture, if
+with a wrong token before it. How long a stretch is worth proposing follows from how
 often guesses have been right and from what a forward costs.
 """
 
@@ -82,9 +84,15 @@ class Drafter:
         ``chance``: how likely its next token is right, as far as known."""
         self._known = list(earlier)
         self._earlier = len(self._known)
+        self._original = tuple(earlier)
+        self._gain = 0
+        """How much oftener the model's own guesses have been right than the earlier answer in their place."""
         self._place: int | None = 0
         self._missed = False
         self.chance = chance
+        """How likely the next token of the earlier answer is right, by all that has come of it so far."""
+        self._own_chance = _FIRST_CHANCE
+        """The same of what the answer itself has said before."""
 
     def propose(self, cost: StepCost = FREE) -> list[int]:
         """Tokens that may come next; empty where nothing is at hand or a guess would not pay."""
@@ -92,20 +100,27 @@ class Drafter:
             return []
         end = self._earlier if self._place < self._earlier else len(self._known)
         rest = self._known[self._place : end]
-        return rest[: cost.worth(self.chance, len(rest))]
+        chance = self.chance if self._place < self._earlier else self._own_chance
+        return rest[: cost.worth(chance, len(rest))]
 
-    def verified(self, proposed: Sequence[int], chosen: Sequence[int]) -> None:
+    def verified(self, proposed: Sequence[int], chosen: Sequence[int], beyond: Sequence[int] = ()) -> None:
         """``chosen``: what the model said to ``proposed``: as much of it as was right, and one token more. Where it
-        was not asked about what `propose` gave, ``proposed`` is empty."""
+        was not asked about what `propose` gave, ``proposed`` is empty. ``beyond``: what it would have said to the
+        proposed tokens behind the wrong one. What was at hand and not proposed is judged too,
+        so that a draft which did not pay once is used again when it has become better."""
         right = 0
         while right < min(len(proposed), len(chosen)) and proposed[right] == chosen[right]:
             right += 1
         wrong = right < len(proposed) and right < len(chosen)
-        self._learn(right, wrong)
+        if self._place is not None:
+            self._judge(self._place, chosen)
+            foretold = self._foretold(self._place, chosen)
+            self._learn(foretold, foretold < len(chosen) and self._is_known(self._place + foretold))
         self._known += chosen
         if self._place is None:
             self._place = self._look_up(self._earlier)
         elif wrong:
+            self._improve(self._place + right + 1, beyond)
             self._realign(self._place + right, again=self._missed and right == 0)
             self._missed = True
         else:
@@ -124,11 +139,43 @@ class Drafter:
     def _is(self, place: int, token: int) -> bool:
         return place < len(self._known) and self._known[place] == token
 
+    def _foretold(self, place: int, chosen: Sequence[int]) -> int:
+        """How many of the chosen tokens the draft has from ``place`` on."""
+        count = 0
+        while count < len(chosen) and self._is(place + count, chosen[count]):
+            count += 1
+        return count
+
+    def _is_known(self, place: int) -> bool:
+        """Whether the draft says anything there (the earlier answer ends where the own words begin)."""
+        assert self._place is not None
+        return place < (self._earlier if self._place < self._earlier else len(self._known))
+
     def _learn(self, right: int, wrong: bool) -> None:
+        assert self._place is not None
+        earlier = self._place < self._earlier
+        chance = self.chance if earlier else self._own_chance
         for _ in range(min(right, 20)):
-            self.chance = _MEMORY * self.chance + (1 - _MEMORY)
+            chance = _MEMORY * chance + (1 - _MEMORY)
         if wrong:
-            self.chance *= _MEMORY
+            chance *= _MEMORY
+        if earlier:
+            self.chance = chance
+        else:
+            self._own_chance = chance
+
+    def _improve(self, place: int, better: Sequence[int]) -> None:
+        """Puts the model's own guesses in the place of the earlier answer's tokens, unless they have been worse."""
+        end = min(place + len(better), self._earlier)
+        if place < end and self._gain >= 0:
+            self._known[place:end] = better[: end - place]
+
+    def _judge(self, place: int, chosen: Sequence[int]) -> None:
+        for at, token in enumerate(chosen[: max(0, self._earlier - place)], place):
+            if self._known[at] != self._original[at]:
+                self._gain += (token == self._known[at]) - (token == self._original[at])
+        if self._gain < 0:
+            self._known[: self._earlier] = self._original
 
     def _realign(self, place: int, *, again: bool) -> None:
         """Behind a token that differs from the draft's at ``place``: the same place, else the nearest match."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,8 @@ class _Ahead:
     image: NDArray[np.uint8]
     key: PictureKey
     patches: Patches
+    features: torch.Tensor | None
+    """Of the vision tower, where that was done ahead too."""
 
 
 class Pictures:
@@ -56,13 +58,16 @@ class Pictures:
         self.encoded = 0
         """Pictures that went through the vision tower so far."""
 
-    def prepare(self, image: NDArray[np.uint8], budget: int) -> None:
-        """Preprocesses a picture that will be asked about soon; it must not be written to until then.
+    @torch.inference_mode()
+    def prepare(self, image: NDArray[np.uint8], budget: int, *, encode: bool) -> None:
+        """Preprocesses a picture that will be asked about soon, with ``encode`` by the vision tower too; it must not be
+        written to until then.
 
         The newest `AHEAD_TOKENS` are kept. Raises `OptionError` for what is no picture or no budget.
         """
         patches = preprocess(image, budget, self._checkpoint.images, self._checkpoint.device)
-        ahead = _Ahead(image, picture_key(image, budget), patches)
+        features = self._encoded([patches])[0] if encode else None
+        ahead = _Ahead(image, picture_key(image, budget), patches, features)
         with self._lock:
             self._ahead[id(image), budget] = ahead
             total = sum(one.patches.soft_tokens for one in self._ahead.values())
@@ -89,15 +94,18 @@ class Pictures:
                 self._kept.move_to_end(key)
                 found[key] = len(features)
             else:
-                found[key] = self._patches(image, key[2])
+                found[key] = self._patches(key, image)
         return found
 
-    def _patches(self, image: NDArray[np.uint8], budget: int) -> Patches:
+    def _patches(self, key: PictureKey, image: NDArray[np.uint8]) -> Patches | int:
         with self._lock:
-            ahead = self._ahead.pop((id(image), budget), None)
-        if ahead is not None:
+            ahead = self._ahead.pop((id(image), key[2]), None)
+        if ahead is None:
+            return preprocess(image, key[2], self._checkpoint.images, self._checkpoint.device)
+        if ahead.features is None:
             return ahead.patches
-        return preprocess(image, budget, self._checkpoint.images, self._checkpoint.device)
+        self._kept[key] = ahead.features
+        return len(ahead.features)
 
     def encode(
         self, cut: dict[PictureKey, Patches | int], check: Callable[[], None] = lambda: None
@@ -111,14 +119,21 @@ class Pictures:
         for key, one in cut.items():
             if isinstance(one, Patches):
                 groups.setdefault(len(one.values), {})[key] = one
-        for length, group in groups.items():
+        for group in groups.values():
             check()
-            values, positions = stack(list(group.values()), length)
-            encoded = self._checkpoint.model.get_image_features(values, positions, return_dict=True).pooler_output
-            features.update(zip(group, encoded, strict=True))
-            self.encoded += len(group)
+            features.update(zip(group, self._encoded(list(group.values())), strict=True))
         self._keep(features)
         return features
+
+    def _encoded(self, patches: Sequence[Patches]) -> Sequence[torch.Tensor]:
+        """``(soft tokens, hidden)`` of each; all have as many patches."""
+        values, positions = stack(patches, len(patches[0].values))
+        encoded: Sequence[torch.Tensor] = self._checkpoint.model.get_image_features(
+            values, positions, return_dict=True
+        ).pooler_output
+        with self._lock:
+            self.encoded += len(patches)
+        return encoded
 
     def forget(self) -> None:
         """Frees what is kept."""

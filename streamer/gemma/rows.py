@@ -93,7 +93,8 @@ class Branch:
                 break
         agreed = sum(token == trial for token, trial in zip(new, self.proposed, strict=False))
         self.accepted += agreed
-        self.drafter.verified(self.proposed if self._own else (), new)
+        own = self.proposed if self._own else []
+        self.drafter.verified(own, new, chosen[len(new) :] if own else ())
         self.certain = new[-1:]
         return agreed
 
@@ -124,7 +125,7 @@ class Branch:
             output_tokens=len(self.output),
             drafted_tokens=self.drafted,
             accepted_tokens=self.accepted,
-            agreement=self.drafter.chance,
+            agreement=self.drafter.chance if self.request.draft else self.request.agreement,
             forwards=self.forwards,
             preprocess_ms=self.preprocess_ms,
             model_ms=self.model_ms,

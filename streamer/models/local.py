@@ -50,6 +50,7 @@ class LocalModel:
             if value < 1:
                 raise OptionError(option, value, "a whole number above 0")
         from streamer.gemma.checkpoint import load
+        from streamer.gemma.devices import has_spare_core
         from streamer.gemma.engine import Engine
 
         checkpoint = load(
@@ -60,6 +61,7 @@ class LocalModel:
         self.structured = model != "tiny"
         self._patch_pixels, self._pooling = checkpoint.images.patch_pixels, checkpoint.images.pooling
         self._max_batch, self._max_tokens = max_batch, max_batch_tokens
+        self._spare_core = checkpoint.device.type == "cpu" and has_spare_core()
         self._engine: Engine | None = Engine(checkpoint)
         if checkpoint.device.type == "cuda":
             if progress is not None:
@@ -70,14 +72,15 @@ class LocalModel:
         """``(width, height)`` that reaches the model without another resize. Raises `OptionError`."""
         return size_for(source_size, budget, patch_pixels=self._patch_pixels, pooling=self._pooling)
 
-    def prepare(self, image: NDArray[np.uint8], budget: int) -> None:
+    def prepare(self, image: NDArray[np.uint8], budget: int, *, surely: bool = False) -> None:
         """From any thread: cuts the picture into patches and sends it to the device, so that `generate` need not.
 
-        A picture or budget that cannot be is left to `generate` to complain about.
+        ``surely``: where a core is free besides those of the text model, the vision tower runs now too. A picture or
+        budget that cannot be is left to `generate` to complain about.
         """
         if (engine := self._engine) is not None:
             with suppress(OptionError):
-                engine.pictures.prepare(image, budget)
+                engine.pictures.prepare(image, budget, encode=surely and self._spare_core)
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         """Answers in the order of the requests, as many at a time as ``max_batch`` and ``max_batch_tokens`` allow.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +24,39 @@ def play(drafter: Drafter, answer: list[int], cost: StepCost = FREE) -> int:
         said += right + 1
         steps += 1
     return steps
+
+
+def play_with_guesses(drafter: Drafter, answer: list[int], guess: Callable[[int], int]) -> int:
+    """As `play`, of a model that would have said ``guess(place)`` behind a wrong token."""
+    steps, said = 0, 0
+    while said < len(answer):
+        proposed = drafter.propose()[: len(answer) - said - 1]
+        right = 0
+        while right < len(proposed) and proposed[right] == answer[said + right]:
+            right += 1
+        beyond = [guess(place) for place in range(said + right + 1, said + len(proposed) + 1)]
+        drafter.verified(proposed, answer[said : said + right + 1], beyond)
+        said += right + 1
+        steps += 1
+    return steps
+
+
+def test_a_model_that_sees_through_a_wrong_token_takes_two_steps() -> None:
+    answer = list(range(100, 140))
+    earlier = [token + 1000 if place % 3 else token for place, token in enumerate(answer)]
+    assert play_with_guesses(Drafter(earlier), answer, lambda place: answer[place]) == 2
+    assert play(Drafter(earlier), answer) > 20
+
+
+def test_guesses_that_are_worse_than_the_draft_are_given_up() -> None:
+    answer = list(range(100, 140))
+    earlier = [1 if place == 5 else token for place, token in enumerate(answer)]
+    assert play_with_guesses(Drafter(earlier), answer, lambda place: 7) == 3
+
+
+@given(tokens, tokens, st.lists(st.integers(0, 9), min_size=60, max_size=60))
+def test_any_guesses_come_to_an_end(earlier: list[int], answer: list[int], guesses: list[int]) -> None:
+    assert play_with_guesses(Drafter(earlier), answer, lambda place: guesses[place]) <= len(answer)
 
 
 @given(tokens, tokens)
@@ -60,6 +95,24 @@ def test_a_draft_that_is_always_wrong_is_soon_not_used_where_tokens_cost() -> No
         drafter.verified(stretch, [2 + step])
     assert proposed[0] > 0
     assert proposed[-1] == 0
+
+
+def test_a_draft_that_has_become_right_is_used_again() -> None:
+    """It is watched while it does not pay: else a stream whose scene moved for a while would never be quick again."""
+    drafter, cost = Drafter(list(range(60)), chance=0.05), StepCost(1.0, 0.2)
+    assert drafter.propose(cost) == []
+    said = 0
+    while said < 60 and not (stretch := drafter.propose(cost)):
+        drafter.verified(stretch, [said])
+        said += 1
+    assert 0 < said < 20
+
+
+def test_what_the_answer_repeats_says_nothing_about_the_earlier_answer() -> None:
+    drafter = Drafter(chance=0.8)
+    for token in [1, 2, 3, 1, 4, 1, 5, 2, 6, 2, 7] * 3:
+        drafter.verified(drafter.propose(), [token])
+    assert drafter.chance == 0.8
 
 
 @given(st.floats(0.01, 1.0), st.floats(0, 1), st.floats(0.0, 1.0), st.integers(0, 400))
