@@ -36,7 +36,7 @@ def outputs(readme: str) -> str:
         command = ["bash", "-c", code] if match["language"] == "sh" else [sys.executable, "-c", code]
         print(f"running {match['name']} …")
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        said = "\n".join(line.rstrip() for line in done.stdout.strip().splitlines())
+        said = "\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines())
         head = match[0].partition("<!-- output")[0]
         return f"{head}<!-- output: {match['name']} -->\n\n```text\n{said}\n```\n"
 

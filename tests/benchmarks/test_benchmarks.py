@@ -46,3 +46,20 @@ def test_decode(tmp_path: Path) -> None:
         assert row["ratio"] > 0
     for row in rows:
         assert row["pictures"] != "-" or row["way"].startswith("absent: ")
+
+
+def test_memory() -> None:
+    rows = run("memory.py")["rows"]
+    assert [row["frames"] for row in rows] == list(range(2, 21, 2))
+    assert all(row["MiB"] > 50 for row in rows)
+
+
+def test_engine() -> None:
+    rows = run("engine.py", "--tasks", "caption", "--without-e2b")["rows"]
+    ways = {row["way"] for row in rows}
+    assert {"pipeline", "generate", "engine, no drafts", "+ form", "+ last answer", "+ tower ahead", "+ gate"} <= ways
+    assert {"engine, batch 8", "engine, one by one", "generate, batch 8"} <= ways
+    for row in rows:
+        assert row["frames/s"] > 0
+        if row["way"] != "+ gate":  # which answers with an earlier frame's words where little has changed
+            assert row["same"] == "yes", row
