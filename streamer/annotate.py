@@ -79,7 +79,10 @@ class Summary:
     media_seconds: float = 0.0
     """Media time of the newest frame."""
     duration_seconds: float | None = None
+    answer_seconds: float = 0.0
+    """Wall time until the newest answer."""
     wall_seconds: float = 0.0
+    """Of everything, the writing of the annotated video included."""
     usage: Usage = field(default_factory=Usage)
     fault: str | None = None
     """Why the source ended early; the frames before it are there."""
@@ -243,7 +246,7 @@ class AnnotateJob:
         summary.reused += result.reused
         summary.usage += result.usage
         summary.media_seconds = result.time_seconds
-        summary.wall_seconds = time.monotonic() - started
+        summary.answer_seconds = summary.wall_seconds = time.monotonic() - started
         self.on_progress("answers", result.time_seconds)
 
     def _facts(self) -> dict[str, object]:

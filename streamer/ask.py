@@ -90,12 +90,12 @@ def budget_figure(
 ) -> NDArray[np.uint8]:
     """The picture with each row's answers drawn on it, side by side in two columns: ``(H, W, 3)`` uint8 RGB.
 
-    ``note`` stands in its corner: what has to be known of all the answers (a model's ``caveat``).
+    ``note`` stands above all: what has to be known of all the answers (a model's ``caveat``).
     """
     import cv2
     import numpy as np
 
-    from streamer.outputs.drawing import draw_caption, draw_detections, draw_label, draw_note
+    from streamer.outputs.drawing import draw_caption, draw_detections, draw_label
     from streamer.outputs.video import caption_of
 
     height = max(1, round(image.shape[0] * width / image.shape[1]))
@@ -112,4 +112,4 @@ def budget_figure(
     cells += [blank] * (-len(cells) % columns)
     lines = [np.concatenate(cells[at : at + columns], axis=1) for at in range(0, len(cells), columns)]
     figure = np.concatenate(lines)
-    return draw_note(figure, note) if note else figure
+    return draw_label(figure, note) if note else figure

@@ -95,7 +95,8 @@ def _decoding() -> Iterator[Finding]:
     else:
         yield Finding("encoder", "missing", "no H.264 encoder, so no annotated videos", "reinstall av")
     devices = hwdevices_available()
-    yield Finding("hardware decoding", "ok" if devices else "note", ", ".join(devices) or "none in this build of av")
+    built = f"built for {', '.join(devices)}; whether this machine has one shows at use" if devices else ""
+    yield Finding("hardware decoding", "ok" if devices else "note", built or "none in this build of av")
 
 
 def _cameras() -> Iterator[Finding]:

@@ -108,6 +108,8 @@ def parse_task(text: str) -> Task:
 def _split_labels(labels: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
     parts = labels.replace(" and ", ",").split(",") if isinstance(labels, str) else labels
     names = tuple(dict.fromkeys(part.strip().lower() for part in parts if part.strip()))
+    if not names and isinstance(labels, str) and labels.strip():
+        raise OptionError("detect", labels, 'names with commas between them, or "all"')
     return () if names in (("all",), ("all objects",), ("everything",)) else names
 
 

@@ -128,11 +128,12 @@ class _PlainLines:
             return
         self._next = time.monotonic() + PLAIN_EVERY_SECONDS
         of = f" of {self._total:.1f}" if self._total else ""
-        err.print(f"{escape(self._name)}: {stage}, {media_seconds:.1f}{of} s, {_rate(summary)}")
+        rate = f", {_rate(summary)}" if stage == "answers" else ""
+        err.print(f"{escape(self._name)}: {stage}, {media_seconds:.1f}{of} s{rate}")
 
 
 def _rate(summary: Summary) -> str:
-    seconds = max(1e-6, summary.wall_seconds)
+    seconds = max(1e-6, summary.answer_seconds)
     return f"{summary.frames / seconds:.2f} frames/s, {summary.media_seconds / seconds:.1f} x real time"
 
 
@@ -181,16 +182,17 @@ def _table(text: str, *numbers: str) -> Table:
 
 
 def summary_table(summaries: Sequence[Summary]) -> Table:
-    """``drafted``: the share of output tokens that the last answer foretold; ``passes``: forwards a frame."""
+    """``frames/s``: answered, without the time that the annotated video took; ``drafted``: the share of output tokens
+    that the last answer foretold; ``passes``: forwards a frame."""
     table = _table("file", "frames", "failed", "seconds", "frames/s", "tokens in/out", "drafted", "passes")
     for summary in summaries:
-        usage, seconds = summary.usage, max(1e-6, summary.wall_seconds)
+        usage = summary.usage
         table.add_row(
             escape(Path(summary.source).name or summary.source),
             str(summary.frames),
             f"[red]{summary.failed}[/]" if summary.failed else "0",
             f"{summary.wall_seconds:.1f}",
-            f"{summary.frames / seconds:.2f}",
+            f"{summary.frames / max(1e-6, summary.answer_seconds):.2f}",
             f"{usage.image_tokens + usage.prompt_tokens}/{usage.output_tokens}",
             f"{usage.accepted_tokens / usage.output_tokens:.0%}" if usage.output_tokens else "–",
             f"{usage.forwards / max(1, summary.frames):.1f}",

@@ -355,6 +355,19 @@ def test_ctrl_c_ends_watch_in_time(model: Path, clip: Path, number: signal.Signa
     assert "Traceback" not in said
 
 
+def test_watch_says_on_the_terminal_what_gives_no_pictures(model: Path, clip: Path, clips: Path) -> None:
+    sound = clips / "audio_only.m4a"
+    process = start("watch", clip, sound, "--loop", "--port", 0, "--model", model, "--budget", 70)
+    assert process.stdout is not None
+    url = process.stdout.readline().removeprefix("page: ").strip()
+    with Client(url) as client:
+        next(message for message in client if isinstance(message, Result))
+        time.sleep(1)
+        _, said = end(process, signal.SIGINT)
+    assert said.count("audio_only.m4a failed:") == 1
+    assert "only audio" in said
+
+
 def test_ctrl_c_leaves_a_journal_of_whole_lines_and_no_video(model: Path, tmp_path: Path) -> None:
     out = tmp_path / "r"
     source = "synthetic:?seconds=3600&size=160x96"

@@ -81,3 +81,9 @@ REFUSED: list[tuple[Callable[[], Task], str]] = [
 def test_what_makes_no_sense_is_refused(make: Callable[[], Task], words: str) -> None:
     with pytest.raises(OptionError, match=words):
         make()
+
+
+@pytest.mark.parametrize("labels", [",", " , and ,"])
+def test_commas_without_names_are_no_list_of_labels(labels: str) -> None:
+    with pytest.raises(OptionError, match="detect: .* cannot be used; expected names with commas"):
+        Task.detect(labels)

@@ -106,6 +106,7 @@ def _from_first_readable(
 
 
 def _failed(error: StreamerError, failures: list[str]) -> None:
+    """Said at once, and again behind the table of the others."""
     failures.append(str(error))
     terminal.failure("failed", error)
 
@@ -148,5 +149,7 @@ def _report(summaries: list[Summary], failures: list[str], *, json: bool) -> Non
         terminal.print_table(terminal.summary_table(summaries))
         for path in (path for summary in summaries for path in summary.files):
             terminal.out.print(f"wrote {path}", markup=False)
+        for failure in failures:
+            terminal.failure("failed", failure)
     if failures or any(summary.failed or summary.fault for summary in summaries):
         raise typer.Exit(1)

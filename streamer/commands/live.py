@@ -29,6 +29,7 @@ from streamer.tasks import Task
 
 if TYPE_CHECKING:
     from streamer.models.base import VisionModel
+    from streamer.monitor import Monitor
     from streamer.streams import StreamSettings
 
 
@@ -97,5 +98,15 @@ def _serve(
         terminal.out.print("[dim]Ctrl-C ends it.[/]")
         if browser:
             webbrowser.open(server.url)
+        said: dict[str, str] = {}
         while not server.wait(0.5):
-            pass
+            _tell_troubles(server.monitor, said)
+
+
+def _tell_troubles(monitor: Monitor, said: dict[str, str]) -> None:
+    """Says on the terminal, once each, which streams give no pictures and why; ``said`` is by stream."""
+    for status in monitor.statuses():
+        trouble = status.reason if status.state in ("failed", "waiting", "stalled") else ""
+        if trouble and said.get(status.name) != trouble:
+            terminal.failure(f"{status.name} {status.state}", terminal.plain(trouble))
+        said[status.name] = trouble

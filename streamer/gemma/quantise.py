@@ -10,6 +10,7 @@ Transformers' own bitsandbytes quantiser is not used: it leaves the experts, nin
 
 from __future__ import annotations
 
+import logging
 import warnings
 from functools import cache
 from math import prod
@@ -199,6 +200,8 @@ def _library() -> ModuleType:
         with warnings.catch_warnings():
             # torch 2.13 warns of what bitsandbytes 0.50.2's own imports do.
             warnings.filterwarnings("ignore", "`torch.jit.script_method` is deprecated", DeprecationWarning)
+            # 0.50.2 complains that it cannot fetch a kernel for CPUs that is not used here.
+            logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
             import bitsandbytes
     except ImportError as error:
         raise MissingExtraError("quantize", "bitsandbytes", "quantize") from error

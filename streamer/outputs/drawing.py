@@ -69,7 +69,7 @@ def draw_note(image: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
 def draw_label(image: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
     """A copy of the picture with a line or two of text above it."""
     height, width = image.shape[:2]
-    mask = _caption_mask(text, width, max(13, round(height / 20)), height)
+    mask = _caption_mask(text, width, max(13, round(min(height, width / 2) / 20)), height)
     head = np.repeat(mask[:, :, None], 3, axis=2)
     return np.concatenate([head, image])
 

@@ -53,6 +53,7 @@ class Server:
     ) -> None:
         self._host, self._port = host, port
         self.token = token if token or guard.is_loopback(host) else guard.new_token()
+        self.monitor = monitor
         self._hub = Hub(monitor, version=_version(), admit=admit)
         names = frozenset(name.lower() for name in (*host_names, host))
         app = create_app(self._hub, token=self.token, host_names=names)
