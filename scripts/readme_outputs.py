@@ -37,6 +37,7 @@ def outputs(readme: str) -> str:
         print(f"running {match['name']} …")
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         said = "\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines())
+        said = re.sub(r" on Linux-\S+", " on Linux", said)  # the kernel says nothing to a reader
         head = match[0].partition("<!-- output")[0]
         return f"{head}<!-- output: {match['name']} -->\n\n```text\n{said}\n```\n"
 

@@ -85,5 +85,5 @@ def test_what_makes_no_sense_is_refused(make: Callable[[], Task], words: str) ->
 
 @pytest.mark.parametrize("labels", [",", " , and ,"])
 def test_commas_without_names_are_no_list_of_labels(labels: str) -> None:
-    with pytest.raises(OptionError, match="detect: .* cannot be used; expected names with commas"):
+    with pytest.raises(OptionError, match=r"detect: .* cannot be used; expected names with commas"):
         Task.detect(labels)
