@@ -65,8 +65,11 @@ class Pictures:
 
         The newest `AHEAD_TOKENS` are kept. Raises `OptionError` for what is no picture or no budget.
         """
-        patches = preprocess(image, budget, self._checkpoint.images, self._checkpoint.device)
-        features = self._encoded([patches])[0] if encode else None
+        try:
+            patches = preprocess(image, budget, self._checkpoint.images, self._checkpoint.device)
+            features = self._encoded([patches])[0] if encode else None
+        except torch.OutOfMemoryError:
+            return  # whoever asks about it meets that again, and can make room
         ahead = _Ahead(image, picture_key(image, budget), patches, features)
         with self._lock:
             self._ahead[id(image), budget] = ahead
