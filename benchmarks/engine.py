@@ -10,8 +10,8 @@ cameras that show the same clip from different moments. Every answer is compared
 The last rows are a checkpoint with random weights of E2B's shape (per-layer embeddings, shared keys and values, sliding
 window) with some 300 million parameters on a picture that stands still: what a larger model gains.
 
-``+ tower ahead``: the vision tower on the next frame meanwhile, as file jobs have it on a CPU; ``+ gate``: a frame that
-has hardly changed gets the answer of the one before it, as live streams have it.
+``+ gate``: a frame that has hardly changed gets the answer of the one before it, as live streams have it. ``file job``:
+several frames of the stream at a time, as `streamer annotate` asks.
 
 Columns: frames a second; forwards of the language model and tokens a frame; the median and the 95th percentile of a
 frame's latency; how many times the pipeline's frames a second; the share of time within the model's forwards; peak
@@ -28,7 +28,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from common import ROOT, arguments, report
 from engine_ways import (
     Image,
@@ -45,15 +44,18 @@ from random_shape import TINY, write_random_e2b
 from vllm_way import VllmServer, vllm_way
 
 from streamer.analyzer import likeness
+from streamer.annotate import AnnotateOptions
 from streamer.gating import THRESHOLD
 from streamer.gemma.budget import size_for
 from streamer.gemma.checkpoint import Checkpoint, load
+from streamer.gemma.devices import usable_cpus
 from streamer.sources import open_source
 from streamer.tasks import Task
 
 BUDGET = 70
 TASKS = {"caption": Task.caption(), "detect": Task.detect()}
 STREAMS = 8
+JOB_BATCH = AnnotateOptions().batch
 
 
 def main() -> None:
@@ -69,7 +71,7 @@ def main() -> None:
     tiny = load("tiny", device="cpu", dtype="fp32")
     with serving(options.vllm, TINY) as server:
         rows = list(sample_rows(tiny, server, options.clips.split(","), options.tasks.split(","), options.seconds))
-    notes: dict[str, Any] = {"budget": BUDGET, "threads": torch.get_num_threads()}
+    notes: dict[str, Any] = {"budget": BUDGET, "threads": usable_cpus()}
     if not options.without_e2b:
         more, parameters = e2b_rows(options.vllm, quick=options.quick)
         rows += more
@@ -119,8 +121,9 @@ def single_ways(checkpoint: Checkpoint, one: Work, server: VllmServer | None) ->
         "engine, no drafts": partial(engine_way, checkpoint, one, 1),
         "+ form": partial(engine_way, checkpoint, one, 1, form=True),
         "+ last answer": partial(engine_way, checkpoint, one, 1, form=True, draft=True),
-        "+ tower ahead": partial(job_way, checkpoint, one),
-        "+ gate": partial(job_way, checkpoint, one, gate=THRESHOLD),
+        "+ gate": partial(job_way, checkpoint, one, 1, gate=THRESHOLD),
+        "file job": partial(job_way, checkpoint, one, JOB_BATCH),
+        "file job + gate": partial(job_way, checkpoint, one, JOB_BATCH, gate=THRESHOLD),
         **peer,
     }
 

@@ -15,8 +15,10 @@ import torch
 from numpy.typing import NDArray
 
 from streamer.ahead import Ahead
+from streamer.batching import BatchSize
 from streamer.gating import Gate, Sight, thumbnail
 from streamer.gemma.checkpoint import Checkpoint
+from streamer.gemma.devices import usable_cpus
 from streamer.gemma.engine import Engine
 from streamer.models.base import Generation, Request
 from streamer.tasks import Task
@@ -87,9 +89,10 @@ class PeakMemory:
 
 
 def pipeline_way(checkpoint: Checkpoint, work: Work) -> Outcome:
-    """The notebook's way: ``transformers.pipeline("image-text-to-text")``, a frame at a time."""
+    """The notebook's way: ``transformers.pipeline("image-text-to-text")``, a frame at a time, on all cores."""
     from transformers import pipeline
 
+    torch.set_num_threads(usable_cpus())
     pipe: Any = pipeline(
         "image-text-to-text", model=checkpoint.model, processor=processor_of(checkpoint, work.budget),
         device=checkpoint.device,
@@ -111,7 +114,8 @@ def pipeline_way(checkpoint: Checkpoint, work: Work) -> Outcome:
 
 
 def generate_way(checkpoint: Checkpoint, work: Work, batch: int) -> Outcome:
-    """``model.generate`` on batches of frames, all of one size."""
+    """``model.generate`` on batches of frames, all of one size, on all cores."""
+    torch.set_num_threads(usable_cpus())
     processor = processor_of(checkpoint, work.budget)
     outcome = Outcome([[] for _ in work.streams])
     for chosen in batches(work, batch):
@@ -161,37 +165,51 @@ def engine_way(checkpoint: Checkpoint, work: Work, batch: int, *, draft: bool = 
     return outcome
 
 
-def job_way(checkpoint: Checkpoint, work: Work, *, gate: float = 0.0) -> Outcome:
-    """As `engine_way` for one stream with drafts and form, with the vision tower of the next frame on another thread,
-    as a file job has it; with ``gate``, a frame that has hardly changed gets the answer of the one before it."""
+def job_way(checkpoint: Checkpoint, work: Work, most: int, *, gate: float = 0.0) -> Outcome:
+    """As `engine_way` for one stream with drafts and form, as a file job has it: so many frames at a time, looked at
+    ahead on another thread. With ``gate`` a frame that has hardly changed is given the answer of the one before it."""
     engine = Engine(checkpoint)
     outcome = Outcome([[]])
     [images] = work.streams
-    judge = Gate(gate)
+    judge, batch = Gate(gate), BatchSize(most)
     last: Generation | None = None
 
-    def prepared() -> Generator[tuple[Image, Sight | None]]:
+    def prepared() -> Generator[tuple[Image, bool]]:
         for image in images:
-            if gate:
-                yield image, Sight(thumbnail(image), 0.0)
-            else:
-                engine.pictures.prepare(image, work.budget, encode=True)
-                yield image, None
+            sight = Sight(thumbnail(image), 0.0) if gate else None
+            changed = sight is None or judge.look(sight).analyse
+            if sight is not None and changed:
+                judge.analysed(sight)
+            if changed and checkpoint.device.type != "cpu":
+                engine.pictures.prepare(image, work.budget)
+            yield image, changed
 
     forwards, inside = engine.forwards, engine.forward_seconds
-    with Ahead("tower", prepared, 2) as frames:
+    with Ahead("decode", prepared, 2 * most) as frames:
+        given = iter(frames)
         asked = time.perf_counter()
-        for image, sight in frames:
-            if last is None or sight is None or judge.look(sight).analyse:
-                [last] = engine.generate([work.request(image, last)])
-                if sight is not None:
-                    judge.analysed(sight)
-            outcome.note(0, last.token_ids, checkpoint)
-            outcome.latencies.append(time.perf_counter() - asked)
+        while some := _some(given, batch.current):
+            requests = [work.request(image, last) for image, changed in some if changed]
+            answers = iter(engine.generate(requests))
+            batch.observe(len(requests), time.perf_counter() - asked)
+            for _, changed in some:
+                last = next(answers) if changed or last is None else last
+                outcome.note(0, last.token_ids, checkpoint)
+            outcome.latencies += [time.perf_counter() - asked] * len(some)
             asked = time.perf_counter()
     outcome.forwards = engine.forwards - forwards
     outcome.inside = engine.forward_seconds - inside
     return outcome
+
+
+def _some(given: Iterator[tuple[Image, bool]], batch: int) -> list[tuple[Image, bool]]:
+    """As many changed ones as ``batch``, with the unchanged ones between them, as `AnnotateJob` takes them."""
+    some: list[tuple[Image, bool]] = []
+    while sum(changed for _, changed in some) < batch and len(some) < 2 * batch:
+        if (one := next(given, None)) is None:
+            break
+        some.append(one)
+    return some
 
 
 def without_form(request: Request) -> Request:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from streamer.addresses import redact
 from streamer.ahead import Ahead
 from streamer.analyzer import Analyzer, Job
+from streamer.batching import BatchSize
 from streamer.errors import OptionError, SourceError, StreamerError
 from streamer.gating import Gate, Sight, check_threshold, repeated
 from streamer.gemma.budget import check_budget
@@ -43,8 +44,8 @@ class AnnotateOptions:
     sampling: Sampling = field(default_factory=lambda: Sampling.every(1))
     budget: int = 280
     """Soft tokens per picture, one of `BUDGETS`."""
-    batch: int = 4
-    """Frames that the model answers together."""
+    batch: int = 16
+    """Frames that the model answers together, at most (`streamer.batching`)."""
     formats: tuple[Format, ...] = FORMATS
     box_grid: int = 1000
     hwaccel: str | None = None
@@ -120,6 +121,7 @@ class AnnotateJob:
         self._earlier: deque[Frame] = deque(maxlen=window - 1)
         self._known: FrameResult | None = None
         """The answers that unchanged frames get."""
+        self._batch = BatchSize(self._options.batch)
         self._earlier_frames = 0
         """Frames that were taken for batches before this one."""
         self._source = self._open()
@@ -180,31 +182,19 @@ class AnnotateJob:
             self._model.interrupt()
 
         with (
-            Ahead("decode", self._frames, 2 * batch, stop=self._source.close) as frames,
+            Ahead("decode", self._frames, batch, stop=self._source.close) as frames,
             Ahead("model", lambda: self._answers(iter(frames)), batch, stop=call_off) as answers,
         ):
             yield from answers
 
-    def _frames(self) -> Generator[Frame]:
-        """On the decoding thread, which also does what the model would have to do before it begins."""
+    def _frames(self) -> Generator[tuple[Frame, bool]]:
+        """Each frame, and whether it is to get the answers of the one before it. On the decoding thread, which also
+        does what the model would have to do before it begins."""
         for frame in self._source.frames():
-            if not self._options.gate:
-                self._model.prepare(frame.image, self._options.budget, surely=True)
-            yield frame
-
-    def _answers(self, frames: Iterator[Frame]) -> Generator[FrameResult]:
-        """On the model's thread."""
-        while batch := self._next_batch(frames):
-            jobs = [(self._job(frame), self._unchanged(frame)) for frame in batch]
-            answers = iter(self._analyzer.analyze([job for job, unchanged in jobs if not unchanged]))
-            for job, unchanged in jobs:
-                yield self._repeated(job) if unchanged else self._first(next(answers))
-
-    def _job(self, frame: Frame) -> Job:
-        tasks = tuple(task for task in self._options.tasks if task.frames <= len(self._earlier) + 1)
-        job = Job(frame, tasks, self._options.budget, tuple(self._earlier))
-        self._earlier.append(frame)
-        return job
+            unchanged = self._unchanged(frame)
+            if not unchanged:
+                self._model.prepare(frame.image, self._options.budget)
+            yield frame, unchanged
 
     def _unchanged(self, frame: Frame) -> bool:
         if not self._options.gate:
@@ -214,6 +204,23 @@ class AnnotateJob:
             return True
         self._gate.analysed(sight)
         return False
+
+    def _answers(self, frames: Iterator[tuple[Frame, bool]]) -> Generator[FrameResult]:
+        """On the model's thread."""
+        while batch := self._next_batch(frames):
+            jobs = [(self._job(frame), unchanged) for frame, unchanged in batch]
+            changed = [job for job, unchanged in jobs if not unchanged]
+            started = time.monotonic()
+            answers = iter(self._analyzer.analyze(changed))
+            self._batch.observe(len(changed), time.monotonic() - started)
+            for job, unchanged in jobs:
+                yield self._repeated(job) if unchanged else self._first(next(answers))
+
+    def _job(self, frame: Frame) -> Job:
+        tasks = tuple(task for task in self._options.tasks if task.frames <= len(self._earlier) + 1)
+        job = Job(frame, tasks, self._options.budget, tuple(self._earlier))
+        self._earlier.append(frame)
+        return job
 
     def _first(self, result: FrameResult) -> FrameResult:
         self._known = result
@@ -225,11 +232,15 @@ class AnnotateJob:
             return self._first(self._analyzer.analyze([job])[0])
         return repeated(self._known, job.frame)
 
-    def _next_batch(self, frames: Iterator[Frame]) -> list[Frame]:
-        batch: list[Frame] = []
-        while len(batch) < self._options.batch and self.summary.fault is None:
+    def _next_batch(self, frames: Iterator[tuple[Frame, bool]]) -> list[tuple[Frame, bool]]:
+        """As many as the model answers together, with the unchanged ones between them; a bounded number of those, so
+        that a long standstill is reported as it goes."""
+        batch: list[tuple[Frame, bool]] = []
+        changed, most = 0, self._batch.current
+        while changed < most and len(batch) < 2 * most and self.summary.fault is None:
             try:
                 batch.append(next(frames))
+                changed += not batch[-1][1]
             except StopIteration:
                 break
             except StreamerError as error:

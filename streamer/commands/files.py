@@ -49,7 +49,7 @@ def annotate(
     gate: Annotated[
         float, typer.Option(help="Frames that differ by less, 0 to 1, keep the last answer (0.03 suits); 0: off.")
     ] = 0.0,
-    batch: Annotated[int, typer.Option(help="Frames answered together.")] = 4,
+    batch: Annotated[int, typer.Option(help="Frames answered together, at most.")] = 16,
     device: Device = "auto",
     dtype: Dtype = "auto",
     quantize: Quantize = None,

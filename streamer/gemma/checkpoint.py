@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from streamer.errors import ModelError, ModelMemoryError, OptionError
-from streamer.gemma.devices import limit_threads, pick_device, pick_dtype
+from streamer.gemma.devices import pick_device, pick_dtype
 from streamer.gemma.fetch import Progress, locate, read_json
 from streamer.gemma.memory import Packed, available_bytes, require_memory
 from streamer.gemma.preprocess import ImageSettings
@@ -27,6 +27,7 @@ from streamer.gemma.quantise import (
     require_unpacked,
     weight_bytes,
 )
+from streamer.gemma.threads import limit_threads
 
 MODEL_TYPES = ("gemma4", "gemma4_unified")
 ATTENTION = ("sdpa", "eager")

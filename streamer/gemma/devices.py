@@ -1,4 +1,4 @@
-"""What to run on: device, number format, threads."""
+"""What to run on: device, number format, CPUs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from streamer.errors import OptionError
 
 DTYPES = {"bf16": torch.bfloat16, "bfloat16": torch.bfloat16, "fp32": torch.float32, "float32": torch.float32}
 _CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
-_WORTH_THREADS = 512
 _CLEARLY = 1.2
 """How many times faster bf16 has to be to give up precision for it."""
 
@@ -69,22 +68,6 @@ def usable_cpus() -> int:
         if quota != "max":
             count = min(count, -(-int(quota) // int(period)))
     return max(1, count)
-
-
-def limit_threads(width: int) -> None:
-    """Sets torch's threads for a model of that hidden size: the CPUs it may use, or one for a narrow model.
-
-    A narrow model's steps are over before a second thread has woken up, and where anything else runs (decoding, a
-    server, a browser) they wait for each other: 10 ms a token became 100 to 200 on two busy cores.
-    """
-    threads = 1 if width < _WORTH_THREADS else usable_cpus()
-    if threads < torch.get_num_threads():
-        torch.set_num_threads(threads)
-
-
-def has_spare_core() -> bool:
-    """Whether torch leaves a CPU that this process may use to other threads."""
-    return torch.get_num_threads() < usable_cpus()
 
 
 def _seconds(rows: int, width: int, dtype: torch.dtype) -> float:

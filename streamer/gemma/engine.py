@@ -29,6 +29,7 @@ from streamer.gemma.pictures import PictureKey, Pictures
 from streamer.gemma.prompts import Prompt, PromptBuilder
 from streamer.gemma.reading import Cache, Reader
 from streamer.gemma.rows import Branch, Row, Step, first_step, next_step
+from streamer.gemma.threads import PassThreads
 from streamer.models.base import Generation, Request
 from streamer.tasks import CAPTION_PROMPT
 
@@ -55,9 +56,10 @@ class Engine:
         fixed shapes (None: on a CUDA device, where they are captured as graphs). All of them change the speed alone;
         they can be switched off to measure what they give."""
         self.checkpoint = checkpoint
-        self.pictures = Pictures(checkpoint)
-        self._share, self._draft = share, draft
         self._text_config: Any = checkpoint.model.config.get_text_config()
+        self._threads = PassThreads.of(checkpoint.device, self._text_config.hidden_size)
+        self.pictures = Pictures(checkpoint, self._threads)
+        self._share, self._draft = share, draft
         config = checkpoint.model.config
         self._stand_ins = {config.image_token_id, config.video_token_id, config.audio_token_id}
         self._prompts = PromptBuilder(checkpoint.tokenizer, checkpoint.pictures, checkpoint.name)
@@ -269,16 +271,20 @@ class Engine:
         """The tokens chosen behind each wanted place of ``step``, read on top of the cache: one transfer a step."""
         self.before_forward()
         started = time.perf_counter()
-        hidden = cache.read(self._reader, step, features)
-        rows, columns = step.wanted()
-        skipped = step.ids.shape[1] - hidden.shape[1]
-        wanted = hidden[torch.tensor(rows, device=hidden.device), torch.tensor(columns, device=hidden.device) - skipped]
-        tokens = self._choose(wanted, list(step.trials))
-        chosen: list[int] = tokens.tolist()
+        with self._threads.over("text", step.ids.numel()):
+            chosen = self._read(step, cache, features)
         seconds = time.perf_counter() - started
         self.forwards += 1
         self.forward_seconds += seconds
         self._meter.observe(step.ids.numel(), seconds)
+        return chosen
+
+    def _read(self, step: Step, cache: Cache, features: Sequence[torch.Tensor]) -> list[int]:
+        hidden = cache.read(self._reader, step, features)
+        rows, columns = step.wanted()
+        skipped = step.ids.shape[1] - hidden.shape[1]
+        wanted = hidden[torch.tensor(rows, device=hidden.device), torch.tensor(columns, device=hidden.device) - skipped]
+        chosen: list[int] = self._choose(wanted, list(step.trials)).tolist()
         return chosen
 
     def _choose(self, hidden: torch.Tensor, branches: Sequence[Branch]) -> torch.Tensor:

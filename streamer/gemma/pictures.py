@@ -20,11 +20,12 @@ from streamer.gemma.preprocess import Patches, preprocess, stack
 
 if TYPE_CHECKING:
     from streamer.gemma.checkpoint import Checkpoint
+    from streamer.gemma.threads import PassThreads
 
 KEPT_TOKENS = 16_384
 """Soft tokens of pictures that are kept, the newest: 60 pictures at 280, or 50 MB for a hidden size of 1536 in bf16."""
-AHEAD_TOKENS = 4_096
-"""Soft tokens of pictures that are preprocessed ahead, the newest: 64 at 70 or 16 at 280, 28 kB a token."""
+AHEAD_TOKENS = 8_192
+"""Soft tokens of pictures that are preprocessed ahead, the newest: 117 at 70 or 29 at 280, 28 kB a token."""
 
 PictureKey = tuple[bytes, tuple[int, ...], int]
 """Digest of the pixels, shape, budget: the same picture is the same wherever its array lies."""
@@ -42,15 +43,13 @@ class _Ahead:
     image: NDArray[np.uint8]
     key: PictureKey
     patches: Patches
-    features: torch.Tensor | None
-    """Of the vision tower, where that was done ahead too."""
 
 
 class Pictures:
     """Features of pictures for one checkpoint. `prepare` may be called from any thread, all else from one at a time."""
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        self._checkpoint = checkpoint
+    def __init__(self, checkpoint: Checkpoint, threads: PassThreads) -> None:
+        self._checkpoint, self._threads = checkpoint, threads
         self._kept: OrderedDict[PictureKey, torch.Tensor] = OrderedDict()
         self._lock = threading.Lock()
         self._ahead: OrderedDict[tuple[int, int], _Ahead] = OrderedDict()
@@ -59,18 +58,16 @@ class Pictures:
         """Pictures that went through the vision tower so far."""
 
     @torch.inference_mode()
-    def prepare(self, image: NDArray[np.uint8], budget: int, *, encode: bool) -> None:
-        """Preprocesses a picture that will be asked about soon, with ``encode`` by the vision tower too; it must not be
-        written to until then.
+    def prepare(self, image: NDArray[np.uint8], budget: int) -> None:
+        """Preprocesses a picture that will be asked about soon; it must not be written to until then.
 
         The newest `AHEAD_TOKENS` are kept. Raises `OptionError` for what is no picture or no budget.
         """
         try:
             patches = preprocess(image, budget, self._checkpoint.images, self._checkpoint.device)
-            features = self._encoded([patches])[0] if encode else None
         except torch.OutOfMemoryError:
             return  # whoever asks about it meets that again, and can make room
-        ahead = _Ahead(image, picture_key(image, budget), patches, features)
+        ahead = _Ahead(image, picture_key(image, budget), patches)
         with self._lock:
             self._ahead[id(image), budget] = ahead
             total = sum(one.patches.soft_tokens for one in self._ahead.values())
@@ -100,15 +97,12 @@ class Pictures:
                 found[key] = self._patches(key, image)
         return found
 
-    def _patches(self, key: PictureKey, image: NDArray[np.uint8]) -> Patches | int:
+    def _patches(self, key: PictureKey, image: NDArray[np.uint8]) -> Patches:
         with self._lock:
             ahead = self._ahead.pop((id(image), key[2]), None)
         if ahead is None:
             return preprocess(image, key[2], self._checkpoint.images, self._checkpoint.device)
-        if ahead.features is None:
-            return ahead.patches
-        self._kept[key] = ahead.features
-        return len(ahead.features)
+        return ahead.patches
 
     def encode(
         self, cut: dict[PictureKey, Patches | int], check: Callable[[], None] = lambda: None
@@ -131,11 +125,11 @@ class Pictures:
     def _encoded(self, patches: Sequence[Patches]) -> Sequence[torch.Tensor]:
         """``(soft tokens, hidden)`` of each; all have as many patches."""
         values, positions = stack(patches, len(patches[0].values))
-        encoded: Sequence[torch.Tensor] = self._checkpoint.model.get_image_features(
-            values, positions, return_dict=True
-        ).pooler_output
-        with self._lock:
-            self.encoded += len(patches)
+        with self._threads.over("tower", len(values) * len(patches[0].values)):
+            encoded: Sequence[torch.Tensor] = self._checkpoint.model.get_image_features(
+                values, positions, return_dict=True
+            ).pooler_output
+        self.encoded += len(patches)
         return encoded
 
     def forget(self) -> None:

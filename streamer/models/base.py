@@ -88,10 +88,9 @@ class VisionModel(Protocol):
     def size_for(self, source_size: tuple[int, int], budget: int) -> tuple[int, int]:
         """``(width, height)`` at which a picture of ``source_size`` reaches the model without another resize."""
 
-    def prepare(self, image: NDArray[np.uint8], budget: int, *, surely: bool = False) -> None:
+    def prepare(self, image: NDArray[np.uint8], budget: int) -> None:
         """From any thread, while others are answered: the picture will be asked about soon, as this very array, and is
-        not written to until then. ``surely``: no newer one can take its place, so more may be done for it.
-        A hint that saves time; nothing needs it, and it raises nothing."""
+        not written to until then. A hint that saves time; nothing needs it, and it raises nothing."""
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         """Answers in the order of the requests. Raises `ModelError`; a bad request is an `OptionError`."""

@@ -50,7 +50,6 @@ class LocalModel:
             if value < 1:
                 raise OptionError(option, value, "a whole number above 0")
         from streamer.gemma.checkpoint import load
-        from streamer.gemma.devices import has_spare_core
         from streamer.gemma.engine import Engine
 
         checkpoint = load(
@@ -61,7 +60,6 @@ class LocalModel:
         self.structured = model != "tiny"
         self._patch_pixels, self._pooling = checkpoint.images.patch_pixels, checkpoint.images.pooling
         self._max_batch, self._max_tokens = max_batch, max_batch_tokens
-        self._spare_core = checkpoint.device.type == "cpu" and has_spare_core()
         self._engine: Engine | None = Engine(checkpoint)
         if checkpoint.device.type == "cuda":
             if progress is not None:
@@ -72,15 +70,15 @@ class LocalModel:
         """``(width, height)`` that reaches the model without another resize. Raises `OptionError`."""
         return size_for(source_size, budget, patch_pixels=self._patch_pixels, pooling=self._pooling)
 
-    def prepare(self, image: NDArray[np.uint8], budget: int, *, surely: bool = False) -> None:
-        """From any thread: cuts the picture into patches and sends it to the device, so that `generate` need not.
+    def prepare(self, image: NDArray[np.uint8], budget: int) -> None:
+        """From any thread: cuts the picture into patches and sends it to the GPU, so that `generate` need not. On a CPU
+        that is a hundredth of the model's time, and a second thread within torch would hold up the model's passes.
 
-        ``surely``: where a core is free besides those of the text model, the vision tower runs now too. A picture or
-        budget that cannot be is left to `generate` to complain about.
+        A picture or budget that cannot be is left to `generate` to complain about.
         """
-        if (engine := self._engine) is not None:
+        if (engine := self._engine) is not None and engine.checkpoint.device.type != "cpu":
             with suppress(OptionError):
-                engine.pictures.prepare(image, budget, encode=surely and self._spare_core)
+                engine.pictures.prepare(image, budget)
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:
         """Answers in the order of the requests, as many at a time as ``max_batch`` and ``max_batch_tokens`` allow.

@@ -41,7 +41,7 @@ class ScriptedModel:
         scale = (budget * 48 * 48 / (width * height)) ** 0.5
         return max(48, int(width * scale) // 48 * 48), max(48, int(height * scale) // 48 * 48)
 
-    def prepare(self, image: NDArray[np.uint8], budget: int, *, surely: bool = False) -> None:
+    def prepare(self, image: NDArray[np.uint8], budget: int) -> None:
         """Nothing to prepare."""
 
     def generate(self, requests: Sequence[Request]) -> list[Generation]:

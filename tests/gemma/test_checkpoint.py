@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from streamer.errors import ModelError, ModelMemoryError, OptionError
-from streamer.gemma import devices
+from streamer.gemma import devices, threads
 from streamer.gemma.checkpoint import count_parameters, load
 from streamer.gemma.fetch import _bar_for, locate
 from streamer.gemma.memory import GIB, available_bytes, needed_bytes, require_memory, smaller
@@ -187,7 +187,7 @@ def test_a_narrow_model_runs_on_one_thread(folder: Path) -> None:
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(4)
-        devices.limit_threads(2048)
+        threads.limit_threads(2048)
         assert torch.get_num_threads() == min(4, devices.usable_cpus())
         load(str(folder), device="cpu", dtype="fp32")
         assert torch.get_num_threads() == 1

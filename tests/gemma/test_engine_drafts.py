@@ -131,13 +131,12 @@ def test_equal_to_generate_with_drafts_at_high_budgets(
     assert [answer.token_ids for answer in Engine(checkpoint).generate(stale)] == expected
 
 
-@pytest.mark.parametrize("encode", [False, True])
-def test_a_picture_prepared_ahead_is_taken_as_it_is(checkpoint: Checkpoint, encode: bool) -> None:
+def test_a_picture_prepared_ahead_is_taken_as_it_is(checkpoint: Checkpoint) -> None:
     image = picture(9)
     request = Request((image,), "Hi", 70, 5)
     [plain] = Engine(checkpoint).generate([request])
     engine = Engine(checkpoint)
-    engine.pictures.prepare(image, 70, encode=encode)
+    engine.pictures.prepare(image, 70)
     kept = image.copy()
     image[:] = 0  # what was prepared is what counts: proof that it is not cut again
     [prepared] = engine.generate([request])
@@ -151,8 +150,8 @@ def test_pictures_prepared_ahead_are_bounded(checkpoint: Checkpoint) -> None:
     engine = Engine(checkpoint)
     images = [picture(seed, (1000, 1000), 1120) for seed in range(6)]
     for image in images:
-        engine.pictures.prepare(image, 1120, encode=False)
-    engine.pictures.prepare(images[0], 1120, encode=False)
+        engine.pictures.prepare(image, 1120)
+    engine.pictures.prepare(images[0], 1120)
     expected = Engine(checkpoint).generate([Request((images[0],), "Hi", 1120, 3)])[0].token_ids
     assert engine.generate([Request((images[0],), "Hi", 1120, 3)])[0].token_ids == expected
     assert sum(one.patches.soft_tokens for one in engine.pictures._ahead.values()) <= AHEAD_TOKENS
