@@ -44,7 +44,7 @@ from random_shape import TINY, write_random_e2b
 from vllm_way import VllmServer, vllm_way
 
 from streamer.analyzer import likeness
-from streamer.annotate import AnnotateOptions
+from streamer.filejob import AnnotateOptions
 from streamer.gating import THRESHOLD
 from streamer.gemma.budget import size_for
 from streamer.gemma.checkpoint import Checkpoint, load

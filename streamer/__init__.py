@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streamer.analyzer import Analyzer, Job
-    from streamer.annotate import AnnotateJob, AnnotateOptions, annotate
+    from streamer.annotate import AnnotateJob, AnnotateRun, annotate
     from streamer.ask import ask, budget_figure, compare_budgets, read_picture
     from streamer.errors import (
         MissingExtraError,
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         SourceError,
         StreamerError,
     )
+    from streamer.export import export
+    from streamer.filejob import AnnotateOptions
     from streamer.frames import Frame
     from streamer.geometry import Box
     from streamer.models import load
@@ -35,12 +37,14 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "streamer.analyzer": ("Analyzer", "Job"),
-    "streamer.annotate": ("AnnotateJob", "AnnotateOptions", "annotate"),
+    "streamer.annotate": ("AnnotateJob", "AnnotateRun", "annotate"),
     "streamer.ask": ("ask", "budget_figure", "compare_budgets", "read_picture"),
     "streamer.errors": (
         "MissingExtraError", "ModelError", "ModelMemoryError", "OptionError", "OutputError", "SourceError",
         "StreamerError",
     ),
+    "streamer.export": ("export",),
+    "streamer.filejob": ("AnnotateOptions",),
     "streamer.frames": ("Frame",),
     "streamer.geometry": ("Box",),
     "streamer.models": ("load",),
@@ -60,6 +64,7 @@ __all__ = [
     "Analyzer",
     "AnnotateJob",
     "AnnotateOptions",
+    "AnnotateRun",
     "Box",
     "Detection",
     "Frame",
@@ -88,6 +93,7 @@ __all__ = [
     "budget_figure",
     "compare_budgets",
     "expand",
+    "export",
     "load",
     "open_source",
     "read_picture",

@@ -1,103 +1,309 @@
-"""The file job: every sampled frame of a file answered, in order, written as it goes. Completeness beats speed."""
+"""The file job: every sampled frame of every file answered, in order, written as it goes. Completeness beats speed.
+
+Decoding, the model, and the writing of what is made of the journal run side by side: while the model is at one file,
+the next ones are decoded and the one before it is encoded. A batch of the model may hold frames of several files.
+"""
 
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from streamer.addresses import redact
 from streamer.ahead import Ahead
 from streamer.analyzer import Analyzer, Job
 from streamer.batching import BatchSize
-from streamer.errors import OptionError, SourceError, StreamerError
-from streamer.gating import Gate, Sight, check_threshold, repeated
-from streamer.gemma.budget import check_budget
-from streamer.outputs.atomic import check_folder
-from streamer.outputs.jsonl import JournalWriter
-from streamer.results import FrameResult, Usage
+from streamer.errors import StreamerError
+from streamer.filejob import AnnotateOptions, FileJob, Sampled, Summary
+from streamer.results import FrameResult
 from streamer.sampling import Sampling
-from streamer.sources import open_source
 from streamer.sources.finding import is_address, is_pattern, local_path
 from streamer.tasks import Task
 
 if TYPE_CHECKING:
-    from streamer.frames import Frame
     from streamer.models.base import VisionModel
-    from streamer.sources.base import Source
 
-Format = Literal["jsonl", "mp4"]
-FORMATS: tuple[Format, ...] = ("jsonl", "mp4")
-
-
-@dataclass(frozen=True, slots=True)
-class AnnotateOptions:
-    """What is asked of which frames."""
-
-    tasks: tuple[Task, ...] = (Task.caption(),)
-    sampling: Sampling = field(default_factory=lambda: Sampling.every(1))
-    budget: int = 280
-    """Soft tokens per picture, one of `BUDGETS`."""
-    batch: int = 16
-    """Frames that the model answers together, at most (`streamer.batching`)."""
-    formats: tuple[Format, ...] = FORMATS
-    box_grid: int = 1000
-    hwaccel: str | None = None
-    gate: float = 0.0
-    """How much a frame must differ from the one analysed last, in 0..1; any other gets its answers again, marked as
-    reused. 0 analyses every frame."""
-
-    def __post_init__(self) -> None:
-        if not self.tasks or len({task.name for task in self.tasks}) < len(self.tasks):
-            raise OptionError("tasks", [task.name for task in self.tasks], "one or more, of different names")
-        check_budget(self.budget)
-        check_threshold(self.gate)
-        if not 1 <= self.batch <= 256:
-            raise OptionError("batch", self.batch, "a whole number from 1 to 256")
-        for name in self.formats or ("",):
-            if name not in FORMATS:
-                raise OptionError("format", name, " or ".join(FORMATS))
+Progress = Callable[[Summary, str, float], None]
+"""Hears of a file, the stage it is in (``answers`` or the name of a format) and the media time reached in seconds."""
 
 
-@dataclass(slots=True)
-class Summary:
-    """How the job on one file went; complete once the iteration has ended."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Answered:
+    """A frame has its row."""
 
-    source: str
-    frames: int = 0
-    failed: int = 0
-    """Frames with an error in their row."""
-    reused: int = 0
-    """Frames that had not changed and got the answers of the one before them."""
-    damaged: int = 0
-    """Packets or pictures of the source that could not be decoded and were passed over."""
-    media_seconds: float = 0.0
-    """Media time of the newest frame."""
-    duration_seconds: float | None = None
-    answer_seconds: float = 0.0
-    """Wall time until the newest answer."""
-    wall_seconds: float = 0.0
-    """Of everything, the writing of the annotated video included."""
-    usage: Usage = field(default_factory=Usage)
-    fault: str | None = None
-    """Why the source ended early; the frames before it are there."""
-    files: list[Path] = field(default_factory=list)
-    """What was written."""
+    summary: Summary
+    result: FrameResult
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finished:
+    """All that was asked of a file is written; ``error`` says what of it could not be."""
+
+    summary: Summary
+    error: StreamerError | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Failed:
+    """Nothing can be had of a file, or nothing more; what its journal has stays."""
+
+    address: str
+    error: StreamerError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resumed:
+    """An earlier run has answered a part of a file already."""
+
+    summary: Summary
+    known: list[FrameResult]
+
+
+Event = Resumed | Answered | Finished | Failed
+
+
+@dataclass(slots=True, eq=False)
+class _Open:
+    """A file that is being decoded."""
+
+    job: FileJob
+    frames: Ahead[Sampled]
+    came: int = 0
+    """Frames so far."""
+    lost: StreamerError | None = None
+    """Why it is given up."""
+
+
+@dataclass(slots=True, eq=False)
+class _Item:
+    """A frame on its way through the model's thread."""
+
+    open: _Open
+    sampled: Sampled
+    job: Job
+
+    @property
+    def new(self) -> bool:
+        return self.sampled.state == "new"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _End:
+    """All frames of a file have come; behind the model: all have their rows."""
+
+    open: _Open
+
+
+class AnnotateRun:
+    """Files, answered one after the other. Iterate over it once, for what happens as it happens.
+
+    With ``output`` (a folder) each file has its ``NAME.jsonl`` there as it goes, and the other formats at its end. A
+    journal of the same job that is there is continued. A file that fails does not stop the others. Does not own the
+    model.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[tuple[str, str]],
+        model: VisionModel,
+        options: AnnotateOptions | None = None,
+        *,
+        output: Path | None = None,
+        progress: Progress = lambda summary, stage, seconds: None,
+    ) -> None:
+        """``files``: addresses with the names of their outputs (`output_names`)."""
+        self._waiting = deque(files)
+        self._model, self._options = model, options or AnnotateOptions()
+        self._output, self._progress = output, progress
+        self._analyzer = Analyzer(model, box_grid=self._options.box_grid)
+        self._batch = BatchSize(self._options.batch)
+        self._stopped = threading.Event()
+        self._opened: list[_Open] = []
+        """Those that are being decoded, the model's own first."""
+        self._alive: set[FileJob] = set()
+        """Those that are not closed."""
+        self._started = time.monotonic()
+
+    def __iter__(self) -> Generator[Event]:
+        exporting: deque[tuple[FileJob, Future[StreamerError | None]]] = deque()
+        with (
+            ExitStack() as closing_all,
+            ThreadPoolExecutor(1, "export") as exporter,
+            ExitStack() as stopping,
+            Ahead("model", self._events, self._options.batch, stop=self._call_off) as events,
+        ):
+            stopping.callback(self._stopped.set)
+            closing_all.callback(self._close_all)
+            for event in events:
+                if isinstance(event, _End):
+                    exporting.append((event.open.job, exporter.submit(self._export, event.open.job)))
+                else:
+                    yield event
+                while exporting and (len(exporting) > 1 or exporting[0][1].done()):
+                    yield self._finished(*exporting.popleft())
+            while exporting:
+                yield self._finished(*exporting.popleft())
+
+    def _finished(self, job: FileJob, written: Future[StreamerError | None]) -> Finished:
+        error = written.result()
+        self._close(job)
+        job.summary.wall_seconds = time.monotonic() - self._started
+        return Finished(job.summary, error)
+
+    def _close(self, job: FileJob) -> None:
+        job.close()
+        self._alive.discard(job)
+
+    def _close_all(self) -> None:
+        for job in list(self._alive):
+            self._close(job)
+
+    def _call_off(self) -> None:
+        """From the thread of whoever iterates."""
+        self._stopped.set()
+        for one in list(self._opened):
+            one.frames.close()
+            one.job.stop()
+        self._model.interrupt()
+
+    def _export(self, job: FileJob) -> StreamerError | None:
+        """On the exporting thread."""
+
+        def progress(stage: str, seconds: float) -> None:
+            if self._stopped.is_set():
+                raise InterruptedError(stage)
+            self._progress(job.summary, stage, seconds)
+
+        try:
+            job.export(progress)
+        except StreamerError as error:
+            return error
+        except InterruptedError:
+            return None
+        return None
+
+    # -- on the model's thread
+
+    def _events(self) -> Generator[Event | _End]:
+        with closing(self._items()) as items:
+            while (batch := self._next_batch(items)) and not self._stopped.is_set():
+                yield from self._answered(batch)
+
+    def _items(self) -> Generator[_Item | _End | Resumed | Failed]:
+        """The frames of one file after the other, and each file's end."""
+        try:
+            while self._waiting or self._opened:
+                yield from self._open_more()
+                if self._opened and not self._stopped.is_set():
+                    yield from self._of_file(self._opened[0])
+                    self._closed(self._opened[0])
+        finally:
+            for one in list(self._opened):
+                self._closed(one)
+
+    def _of_file(self, one: _Open) -> Generator[_Item | _End]:
+        try:
+            for sampled in one.frames:
+                one.came += 1
+                yield _Item(one, sampled, one.job.job(sampled.frame))
+        except StreamerError as error:
+            if one.came:
+                one.job.summary.fault = str(error)
+            else:
+                one.lost = error
+        if not self._stopped.is_set():
+            yield _End(one)
+
+    def _open_more(self) -> Generator[Resumed | Failed]:
+        """Starts to decode as many files as ``workers`` allows."""
+        while self._waiting and len(self._opened) < self._options.workers and not self._stopped.is_set():
+            address, name = self._waiting.popleft()
+            try:
+                job = FileJob(address, self._model, self._options, output=self._output, name=name)
+                self._alive.add(job)
+                job.begin()
+            except StreamerError as error:
+                yield Failed(address, error)
+                continue
+            if job.known:
+                yield Resumed(job.summary, job.known)
+            one = _Open(job, Ahead("decode", job.frames, self._options.batch, stop=job.stop))
+            one.frames.__enter__()
+            self._opened.append(one)
+
+    def _closed(self, one: _Open) -> None:
+        """Decoding it is over; its journal is not."""
+        one.frames.__exit__()
+        self._opened.remove(one)
+
+    def _next_batch(self, items: Generator[_Item | _End | Resumed | Failed]) -> list[_Item | _End | Resumed | Failed]:
+        """Until there are as many new frames as the model answers together; a bounded number of others between them, so
+        that a long standstill is reported as it goes."""
+        batch: list[_Item | _End | Resumed | Failed] = []
+        new, most = 0, self._batch.current
+        while new < most and len(batch) < 2 * most and (item := next(items, None)) is not None:
+            batch.append(item)
+            new += isinstance(item, _Item) and item.new
+        return batch
+
+    def _answered(self, batch: list[_Item | _End | Resumed | Failed]) -> Generator[Event | _End]:
+        new = [item.job for item in batch if isinstance(item, _Item) and item.new]
+        started = time.monotonic()
+        answers = iter(self._analyzer.analyze(new))
+        if self._stopped.is_set():
+            return
+        self._batch.observe(len(new), time.monotonic() - started)
+        for item in batch:
+            if isinstance(item, _End):
+                yield self._ended(item.open)
+            elif not isinstance(item, _Item):
+                yield item
+            elif item.sampled.state != "known":
+                result = next(answers) if item.new else item.open.job.repeated(item.job)
+                yield from self._taken(item.open, result or self._analyzer.analyze([item.job])[0])
+
+    def _taken(self, one: _Open, result: FrameResult) -> Generator[Event]:
+        """Into the journal; a file whose journal cannot be written is given up."""
+        if one.lost is not None:
+            return
+        try:
+            one.job.take(result)
+        except StreamerError as error:
+            one.lost = error
+            one.frames.close()
+            return
+        summary = one.job.summary
+        summary.answer_seconds = summary.wall_seconds = time.monotonic() - self._started
+        self._progress(summary, "answers", result.time_seconds)
+        yield Answered(summary, result)
+
+    def _ended(self, one: _Open) -> _End | Failed:
+        try:
+            if one.lost is None:
+                one.job.end()
+        except StreamerError as error:
+            one.lost = error
+        if one.lost is None:
+            return _End(one)
+        self._close(one.job)
+        return Failed(one.job.address, one.lost)
 
 
 class AnnotateJob:
-    """One file or folder of pictures, answered frame by frame.
+    """One file, answered frame by frame, as `AnnotateRun` does it. Iterate over it once, for the new results.
 
-    Iterate over it once; ``summary`` fills as it goes. With ``output`` (a folder) it writes ``NAME.jsonl`` as it goes
-    and ``NAME.annotated.mp4`` at the end; ``name`` is the source's own without its ending by default. Does not own the
-    model. Raises `SourceError` where nothing can be read at all and for cameras, which have no end, and `OutputError`
-    where nothing can be written; a fault after the first frames ends in ``summary.fault``.
+    ``name`` is that of its outputs, the source's own without its ending by default; ``summary`` fills as it goes,
+    ``known`` are the results of an earlier run, from the first new one on. Iteration raises `SourceError` where nothing
+    can be read at all and for cameras, which have no end, and `OutputError` where something cannot be written; a fault
+    after the first frames ends in ``summary.fault``.
     """
 
     def __init__(
@@ -109,187 +315,32 @@ class AnnotateJob:
         output: Path | None = None,
         name: str | None = None,
     ) -> None:
-        self._address, self._model = address, model
-        self._options = options or AnnotateOptions()
-        self._output = output
+        self._address, self._model, self._options = address, model, options or AnnotateOptions()
+        self._output, self._name = output, name or output_names([address])[0]
+        self.summary = Summary(redact(address))
+        self.known: list[FrameResult] = []
         self.on_progress: Callable[[str, float], None] = lambda stage, media_seconds: None
-        """Hears the stage (``answers``, ``video``) and the media time reached in seconds."""
-        self._analyzer = Analyzer(model, box_grid=self._options.box_grid)
-        self._stem = name or output_names([address])[0]
-        window = max(task.frames for task in self._options.tasks)
-        self._gate = Gate(self._options.gate, window=window)
-        self._earlier: deque[Frame] = deque(maxlen=window - 1)
-        self._known: FrameResult | None = None
-        """The answers that unchanged frames get."""
-        self._batch = BatchSize(self._options.batch)
-        self._earlier_frames = 0
-        """Frames that were taken for batches before this one."""
-        self._source = self._open()
-        if self._source.live:
-            raise SourceError(address, "it is a camera or a live stream, which has no end", "use streamer watch")
-        info = self._source.info
-        self.summary = Summary(source=info.address, duration_seconds=info.duration_seconds)
+        """Hears the stage (``answers``, or the name of a format) and the media time reached in seconds."""
 
     def __iter__(self) -> Generator[FrameResult]:
-        started = time.monotonic()
-        results: list[FrameResult] = []
-        try:
-            if self._output is not None:
-                check_folder(self._output)  # now, not when hours of answers are there
-            with self._source, closing(self._answered_and_kept()) as answers:
-                for result in answers:
-                    self._count(result, started)
-                    if self._writes("mp4"):
-                        results.append(result)
-                    yield result
-            if self._writes("mp4") and results:
-                self._write_video(results)
-        finally:
-            self.summary.damaged = self._source.counters.corrupt
-            self.summary.wall_seconds = time.monotonic() - started
+        files = [(self._address, self._name)]
+        run = AnnotateRun(files, self._model, self._options, output=self._output, progress=self._progress)
+        with closing(iter(run)) as events:
+            for event in events:
+                if isinstance(event, Failed):
+                    raise event.error
+                self.summary = event.summary
+                match event:
+                    case Resumed(known=known):
+                        self.known = known
+                    case Answered(result=result):
+                        yield result
+                    case Finished(error=error) if error is not None:
+                        raise error
 
-    def _open(self) -> Source:
-        options = self._options
-        return open_source(
-            self._address,
-            sampling=options.sampling,
-            size_for=lambda size: self._model.size_for(size, options.budget),
-            hwaccel=options.hwaccel,
-        )
-
-    def _writes(self, name: Format) -> bool:
-        return self._output is not None and name in self._options.formats
-
-    def _answered_and_kept(self) -> Generator[FrameResult]:
-        """The results, each in the journal before anybody sees it."""
-        if self._output is None or not self._writes("jsonl"):
-            yield from self._answered()
-            return
-        path = self._output / f"{self._stem}.jsonl"
-        with JournalWriter(path, self._facts()) as journal, closing(self._answered()) as answers:
-            self.summary.files.append(path)
-            for result in answers:
-                journal.add(result)
-                yield result
-            journal.end(frames=self.summary.frames, failed=self.summary.failed, fault=self.summary.fault)
-
-    def _answered(self) -> Generator[FrameResult]:
-        """Decoding, the model, and whoever takes the results run side by side, each a bounded way ahead."""
-        batch = self._options.batch
-
-        def call_off() -> None:
-            frames.close()
-            self._model.interrupt()
-
-        with (
-            Ahead("decode", self._frames, batch, stop=self._source.close) as frames,
-            Ahead("model", lambda: self._answers(iter(frames)), batch, stop=call_off) as answers,
-        ):
-            yield from answers
-
-    def _frames(self) -> Generator[tuple[Frame, bool]]:
-        """Each frame, and whether it is to get the answers of the one before it. On the decoding thread, which also
-        does what the model would have to do before it begins."""
-        for frame in self._source.frames():
-            unchanged = self._unchanged(frame)
-            if not unchanged:
-                self._model.prepare(frame.image, self._options.budget)
-            yield frame, unchanged
-
-    def _unchanged(self, frame: Frame) -> bool:
-        if not self._options.gate:
-            return False
-        sight = Sight.of(frame)
-        if not self._gate.look(sight).analyse:
-            return True
-        self._gate.analysed(sight)
-        return False
-
-    def _answers(self, frames: Iterator[tuple[Frame, bool]]) -> Generator[FrameResult]:
-        """On the model's thread."""
-        while batch := self._next_batch(frames):
-            jobs = [(self._job(frame), unchanged) for frame, unchanged in batch]
-            changed = [job for job, unchanged in jobs if not unchanged]
-            started = time.monotonic()
-            answers = iter(self._analyzer.analyze(changed))
-            self._batch.observe(len(changed), time.monotonic() - started)
-            for job, unchanged in jobs:
-                yield self._repeated(job) if unchanged else self._first(next(answers))
-
-    def _job(self, frame: Frame) -> Job:
-        tasks = tuple(task for task in self._options.tasks if task.frames <= len(self._earlier) + 1)
-        job = Job(frame, tasks, self._options.budget, tuple(self._earlier))
-        self._earlier.append(frame)
-        return job
-
-    def _first(self, result: FrameResult) -> FrameResult:
-        self._known = result
-        return result
-
-    def _repeated(self, job: Job) -> FrameResult:
-        """The answers before it, unless those were none."""
-        if self._known is None or self._known.error is not None:
-            return self._first(self._analyzer.analyze([job])[0])
-        return repeated(self._known, job.frame)
-
-    def _next_batch(self, frames: Iterator[tuple[Frame, bool]]) -> list[tuple[Frame, bool]]:
-        """As many as the model answers together, with the unchanged ones between them; a bounded number of those, so
-        that a long standstill is reported as it goes."""
-        batch: list[tuple[Frame, bool]] = []
-        changed, most = 0, self._batch.current
-        while changed < most and len(batch) < 2 * most and self.summary.fault is None:
-            try:
-                batch.append(next(frames))
-                changed += not batch[-1][1]
-            except StopIteration:
-                break
-            except StreamerError as error:
-                if not self._earlier_frames and not batch:
-                    raise
-                self.summary.fault = str(error)
-        self._earlier_frames += len(batch)
-        return batch
-
-    def _count(self, result: FrameResult, started: float) -> None:
-        summary = self.summary
-        summary.frames += 1
-        summary.failed += result.error is not None
-        summary.reused += result.reused
-        summary.usage += result.usage
-        summary.media_seconds = result.time_seconds
-        summary.answer_seconds = summary.wall_seconds = time.monotonic() - started
-        self.on_progress("answers", result.time_seconds)
-
-    def _facts(self) -> dict[str, object]:
-        """The journal's first row: everything that decides what the answers are."""
-        info, options = self._source.info, self._options
-        return {
-            "streamer": version("streamer"),
-            "source": asdict(info),
-            "model": self._model.name,
-            "caveat": self._model.caveat,
-            "tasks": [asdict(task) for task in options.tasks],
-            "sampling": str(options.sampling),
-            "budget": options.budget,
-            "gate": options.gate,
-            "box_grid": options.box_grid,
-        }
-
-    def _write_video(self, results: list[FrameResult]) -> None:
-        from streamer.outputs.video import even_size, write_annotated
-
-        assert self._output is not None
-        path = self._output / f"{self._stem}.annotated.mp4"
-        window = Sampling.all().between(self._options.sampling.start, self._options.sampling.end)
-        with open_source(self._address, sampling=window, size_for=even_size, hwaccel=self._options.hwaccel) as source:
-            write_annotated(
-                source,
-                results,
-                path,
-                note=self._model.caveat,
-                progress=lambda seconds: self.on_progress("video", seconds),
-            )
-        self.summary.files.append(path)
+    def _progress(self, summary: Summary, stage: str, seconds: float) -> None:
+        self.summary = summary
+        self.on_progress(stage, seconds)
 
 
 def output_names(addresses: Sequence[str]) -> list[str]:
@@ -326,13 +377,23 @@ def annotate(
     sampling: str | Sampling = "every 1 s",
     budget: int = 280,
     output: str | Path | None = None,
-    formats: tuple[Format, ...] = FORMATS,
+    formats: tuple[str, ...] = ("jsonl", "mp4"),
+    restart: bool = False,
 ) -> Iterator[FrameResult]:
     """The answers to ``tasks`` about the sampled frames of a file, as they come.
 
     ``sampling``: ``every 2 s``, ``2 fps``, ``every 5th``, ``at 1,2.5``, ``keyframes``, ``scenes`` or ``all``.
-    With ``output`` (a folder) they are written there too. Raises as `AnnotateJob` does.
+    With ``output`` (a folder) they are written there too, in the formats of `streamer.export.FORMATS`; answers that an
+    earlier run has left there are given first, and not asked for again. Raises as `AnnotateJob` does.
     """
     chosen = Sampling.parse(sampling) if isinstance(sampling, str) else sampling
-    options = AnnotateOptions(tasks, chosen, budget, formats=formats)
-    yield from AnnotateJob(address, model, options, output=Path(output) if output is not None else None)
+    options = AnnotateOptions(tasks, chosen, budget, formats=formats, restart=restart)
+    job = AnnotateJob(address, model, options, output=Path(output) if output is not None else None)
+    given = False
+    for result in job:
+        if not given:
+            yield from job.known
+        given = True
+        yield result
+    if not given:
+        yield from job.known

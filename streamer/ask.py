@@ -95,8 +95,8 @@ def budget_figure(
     import cv2
     import numpy as np
 
+    from streamer.outputs.cues import caption_of
     from streamer.outputs.drawing import draw_caption, draw_detections, draw_label
-    from streamer.outputs.video import caption_of
 
     height = max(1, round(image.shape[0] * width / image.shape[1]))
     small = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)

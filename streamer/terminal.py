@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from streamer.annotate import Summary
     from streamer.ask import BudgetRow
     from streamer.doctor import Finding
+    from streamer.filejob import Summary
     from streamer.results import FrameResult
-
-PLAIN_EVERY_SECONDS = 5.0
-"""How often a line of progress is written where the output is no terminal."""
 
 _NARROW = 80
 """On fewer columns than these rich would drop whole columns of a table; the terminal wraps the lines instead."""
@@ -80,61 +76,6 @@ def loading(model: str) -> Iterator[Callable[[str, float | None], None]]:
         yield lambda sentence, part: bar.update(
             task, description=escape(sentence), completed=part or 0, total=part and 1
         )
-
-
-class FileProgress(Protocol):
-    """How far the job on one file is."""
-
-    def advance(self, stage: str, media_seconds: float, summary: Summary) -> None: ...
-
-
-@contextmanager
-def file_progress(name: str, total_seconds: float | None) -> Iterator[FileProgress]:
-    """A bar with rate and time left on a terminal, plain lines elsewhere."""
-    if not err.is_terminal:
-        yield _PlainLines(name, total_seconds)
-        return
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err, transient=True) as bar:
-        yield _Bars(bar, name, total_seconds)
-
-
-class _Bars:
-    def __init__(self, bar: Progress, name: str, total_seconds: float | None) -> None:
-        self._bar, self._name, self._total = bar, name, total_seconds
-        self._tasks = {"answers": bar.add_task(escape(name), total=total_seconds, rate="")}
-
-    def advance(self, stage: str, media_seconds: float, summary: Summary) -> None:
-        if stage not in self._tasks:
-            self._bar.update(self._tasks["answers"], completed=self._total or media_seconds)
-            self._tasks[stage] = self._bar.add_task(f"{escape(self._name)}: video", total=self._total, rate="")
-        rate = _rate(summary) if stage == "answers" else ""
-        self._bar.update(self._tasks[stage], completed=media_seconds, rate=rate)
-
-
-class _PlainLines:
-    def __init__(self, name: str, total_seconds: float | None) -> None:
-        self._name, self._total, self._next = name, total_seconds, time.monotonic() + PLAIN_EVERY_SECONDS
-
-    def advance(self, stage: str, media_seconds: float, summary: Summary) -> None:
-        if time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + PLAIN_EVERY_SECONDS
-        of = f" of {self._total:.1f}" if self._total else ""
-        rate = f", {_rate(summary)}" if stage == "answers" else ""
-        err.print(f"{escape(self._name)}: {stage}, {media_seconds:.1f}{of} s{rate}")
-
-
-def _rate(summary: Summary) -> str:
-    seconds = max(1e-6, summary.answer_seconds)
-    return f"{summary.frames / seconds:.2f} frames/s, {summary.media_seconds / seconds:.1f} x real time"
 
 
 def result_line(result: FrameResult) -> str:
@@ -192,10 +133,10 @@ def summary_table(summaries: Sequence[Summary]) -> Table:
             str(summary.frames),
             f"[red]{summary.failed}[/]" if summary.failed else "0",
             f"{summary.wall_seconds:.1f}",
-            f"{summary.frames / max(1e-6, summary.answer_seconds):.2f}",
+            f"{summary.answered / max(1e-6, summary.answer_seconds):.2f}",
             f"{usage.image_tokens + usage.prompt_tokens}/{usage.output_tokens}",
             f"{usage.accepted_tokens / usage.output_tokens:.0%}" if usage.output_tokens else "–",
-            f"{usage.forwards / max(1, summary.frames):.1f}",
+            f"{usage.forwards / max(1, summary.answered):.1f}",
         )
     return table
 

@@ -14,8 +14,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from streamer.annotate import AnnotateJob, AnnotateOptions, annotate, output_names
+from streamer.annotate import AnnotateJob, annotate, output_names
 from streamer.errors import ModelError, OptionError, OutputError, SourceError
+from streamer.filejob import AnnotateOptions
 from streamer.models.base import Request
 from streamer.models.scripted import ScriptedModel
 from streamer.outputs.jsonl import read_journal, result_from_json
@@ -90,7 +91,8 @@ def test_the_first_row_has_what_decides_the_answers(clip: Path, tmp_path: Path) 
     assert Sampling.parse(facts["sampling"]) == Sampling.fps(2)
     assert facts["source"]["address"] == str(clip)
     assert facts["source"]["size"] == [160, 96]
-    assert facts["version"] == 1
+    assert facts["version"] == 2
+    assert facts["content"].startswith("blake2b:")
     assert facts["streamer"]
 
 
@@ -143,13 +145,13 @@ def test_damage_is_counted(clips: Path) -> None:
 @pytest.mark.parametrize("name", ["not_a_video.mp4", "zero_byte.mp4", "audio_only.m4a"])
 def test_what_is_no_video_raises_and_writes_nothing(clips: Path, tmp_path: Path, name: str) -> None:
     with pytest.raises(SourceError, match=name):
-        AnnotateJob(str(clips / name), ScriptedModel(), output=tmp_path / "out")
+        list(AnnotateJob(str(clips / name), ScriptedModel(), output=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
 def test_a_camera_has_no_end_and_is_refused() -> None:
     with pytest.raises(SourceError, match=r"has no end .*streamer watch"):
-        AnnotateJob("synthetic:?live=1", ScriptedModel())
+        list(AnnotateJob("synthetic:?live=1", ScriptedModel()))
 
 
 def test_leaving_midway_leaves_whole_lines_and_no_video(clip: Path, tmp_path: Path) -> None:
@@ -165,7 +167,7 @@ def test_leaving_midway_leaves_whole_lines_and_no_video(clip: Path, tmp_path: Pa
 
 def test_an_interruption_of_the_video_leaves_no_part_of_it(clip: Path, tmp_path: Path) -> None:
     def stop(stage: str, seconds: float) -> None:
-        if stage == "video" and seconds > 1:
+        if stage == "mp4" and seconds > 1:
             raise KeyboardInterrupt
 
     job = AnnotateJob(str(clip), ScriptedModel(), output=tmp_path / "out")
@@ -300,10 +302,10 @@ def test_an_excerpt_gives_a_video_of_the_excerpt(clip: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("formats", [("jsonl",), ("mp4",)])
 def test_only_what_is_asked_for_is_written(clip: Path, tmp_path: Path, formats: tuple[str, ...]) -> None:
-    job = AnnotateJob(str(clip), ScriptedModel(), AnnotateOptions(formats=formats), output=tmp_path / "out")  # type: ignore[arg-type]
+    job = AnnotateJob(str(clip), ScriptedModel(), AnnotateOptions(formats=formats), output=tmp_path / "out")
     list(job)
-    assert [path.suffix.removeprefix(".") for path in job.summary.files] == list(formats)
-    assert os.listdir(tmp_path / "out") == [path.name for path in job.summary.files]
+    assert [path.suffix.removeprefix(".") for path in job.summary.files] == sorted({"jsonl", *formats})
+    assert sorted(os.listdir(tmp_path / "out")) == sorted(path.name for path in job.summary.files)
 
 
 def test_without_a_folder_nothing_is_written(clip: Path, tmp_path: Path) -> None:
@@ -334,7 +336,7 @@ def test_unusable_options_are_refused() -> None:
         AnnotateOptions(batch=0)
     for formats in (("avi",), ()):
         with pytest.raises(OptionError, match="format"):
-            AnnotateOptions(formats=formats)  # type: ignore[arg-type]
+            AnnotateOptions(formats=formats)
 
 
 def test_no_two_sources_write_to_one_file(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from streamer.commands.files import annotate
+from streamer.commands.files import annotate, export
 from streamer.commands.live import demo, watch
 from streamer.commands.machine import doctor, version
 from streamer.commands.pictures import ask, budgets
@@ -18,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
 )
-for _command in (demo, watch, annotate, ask, budgets, doctor, version):
+for _command in (demo, watch, annotate, export, ask, budgets, doctor, version):
     app.command()(_command)
 
 

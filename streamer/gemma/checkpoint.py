@@ -13,8 +13,9 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from streamer.errors import ModelError, ModelMemoryError, OptionError
+from streamer.fingerprint import fingerprint
 from streamer.gemma.devices import pick_device, pick_dtype
-from streamer.gemma.fetch import Progress, locate, read_json
+from streamer.gemma.fetch import Location, Progress, locate, read_json
 from streamer.gemma.memory import Packed, available_bytes, require_memory
 from streamer.gemma.preprocess import ImageSettings
 from streamer.gemma.prompts import PictureTokens
@@ -53,6 +54,8 @@ class Checkpoint:
     pad_id: int
     suppressed_ids: tuple[int, ...] = ()
     """Tokens that the generation config forbids."""
+    revision: str | None = None
+    """The commit on the hub, or the fingerprint of a folder."""
 
 
 def load(
@@ -99,7 +102,7 @@ def load(
     network = _weights(model, folder, chosen_device, chosen_dtype, attn, quantize)
     report(f"loading {model}", 1.0)
     name = folder.resolve().name if location.folder is not None and model != "tiny" else model
-    return _assemble(name, folder, network, chosen_dtype, attn)
+    return _assemble(name, folder, network, chosen_dtype, attn, _revision(location, folder))
 
 
 def count_parameters(config: Any) -> int:
@@ -185,7 +188,14 @@ def _check_complete(model: str, info: Mapping[str, Any]) -> None:
         raise ModelError(model, f"weights are missing: {missing[0]}{more}", "fetch the checkpoint again")
 
 
-def _assemble(name: str, folder: Path, network: Any, dtype: torch.dtype, attn: str) -> Checkpoint:
+def _revision(location: Location, folder: Path) -> str:
+    """The hub's client calls a snapshot's folder by its commit."""
+    if location.folder is None:
+        return folder.name
+    return fingerprint(sorted((*folder.glob("*.safetensors"), *folder.glob("*.json"), *folder.glob("*.jinja"))))
+
+
+def _assemble(name: str, folder: Path, network: Any, dtype: torch.dtype, attn: str, revision: str | None) -> Checkpoint:
     config, generation = network.config, network.generation_config
     tokenizer = _tokenizer(name, folder)
     return Checkpoint(
@@ -202,6 +212,7 @@ def _assemble(name: str, folder: Path, network: Any, dtype: torch.dtype, attn: s
         end_ids=_ids(generation.eos_token_id) or _ids(config.get_text_config().eos_token_id),
         pad_id=config.get_text_config().pad_token_id or 0,
         suppressed_ids=tuple(sorted(_ids(getattr(generation, "suppress_tokens", None)))),
+        revision=revision,
     )
 
 

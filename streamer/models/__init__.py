@@ -20,7 +20,7 @@ def load(
     quantize: Literal["int8", "int4"] | None = None,
     attn: str = "sdpa",
     revision: str | None = None,
-    max_batch: int = 8,
+    max_batch: int = 32,
     progress: Callable[[str, float | None], None] | None = None,
 ) -> VisionModel:
     """A model ready to answer: a hub id, a folder with a checkpoint, or ``tiny``.

@@ -78,6 +78,14 @@ class VisionModel(Protocol):
         """What to call it on the page and in files (hub id, folder name, ``tiny``)."""
 
     @property
+    def revision(self) -> str | None:
+        """What tells these weights from others of the same name, where known; kept in journals."""
+
+    @property
+    def quantize(self) -> str | None:
+        """How the weights are packed (``int8``, ``int4``)."""
+
+    @property
     def caveat(self) -> str | None:
         """A sentence that everything showing its output must show too; None for a model without one."""
 

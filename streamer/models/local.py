@@ -56,6 +56,8 @@ class LocalModel:
             model, device=device, dtype=dtype, quantize=quantize, attn=attn, revision=revision, progress=progress
         )
         self.name: str = checkpoint.name
+        self.revision: str | None = checkpoint.revision
+        self.quantize: str | None = quantize
         self.caveat: str | None = TINY_CAVEAT if model == "tiny" else None
         self.structured = model != "tiny"
         self._patch_pixels, self._pooling = checkpoint.images.patch_pixels, checkpoint.images.pooling

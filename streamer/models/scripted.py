@@ -32,6 +32,8 @@ class ScriptedModel:
         self._interrupted = threading.Event()
         self.name = name
         self.structured = structured
+        self.revision: str | None = None
+        self.quantize: str | None = None
         self.caveat: str | None = "scripted answers: no model has looked at the picture"
         self.closed = False
 

@@ -32,7 +32,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """As `replacing`, for a folder of files: an empty one to fill, which takes the place of an earlier one at the end."""
+    """As `replacing`, for a folder: an empty one to fill, which takes the place of an earlier one at the end."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     old = path.with_name(f".{path.name}.{os.getpid()}.old")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,7 +76,7 @@ class Annotations:
         times = [result.time_seconds for result in self.results]
         if place + 1 < len(times):
             return times[place + 1]
-        gaps = sorted(after - before for before, after in zip(times, times[1:], strict=False))
+        gaps = sorted(after - before for before, after in itertools.pairwise(times))
         usual = gaps[len(gaps) // 2] if gaps else 1.0
         end = times[place] + usual
         if self.duration_seconds is not None and self.duration_seconds > times[place]:

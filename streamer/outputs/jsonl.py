@@ -6,8 +6,11 @@ Rows are appended and flushed as they come, so what was answered survives a cras
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from io import FileIO
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +18,11 @@ from streamer.errors import OutputError
 from streamer.geometry import Box
 from streamer.results import Detection, FrameResult, Timings, Usage
 
-VERSION = 1
+VERSION = 2
+DECISIVE = ("version", "content", "model", "revision", "quantize", "tasks", "sampling", "budget", "gate", "box_grid")
+"""What of the first row decides the answers: a job is the same where all these are."""
+
+_BLOCK_BYTES = 2**20
 
 
 def result_to_json(result: FrameResult) -> dict[str, Any]:
@@ -57,20 +64,23 @@ def _detection_from_json(values: Mapping[str, Any]) -> Detection:
 class JournalWriter:
     """Appends rows to a journal, each flushed before the next. A context manager.
 
-    The first row says what the job is; `end` says that it is complete. Raises `OutputError` where the file cannot be
-    written.
+    ``job``, the first row, says what the job is; `end` says that it is complete. A journal of the same job that is
+    there already is continued: ``known`` are its rows so far. Raises `OutputError` where the file cannot be written,
+    where another job is writing it, and where it is of another job, unless ``restart`` begins anew.
     """
 
-    def __init__(self, path: Path, job: Mapping[str, Any]) -> None:
-        self._path = path
+    def __init__(self, path: Path, job: Mapping[str, Any], *, restart: bool = False) -> None:
+        self.path = path
+        self.known: list[FrameResult] = []
+        self.complete = False
+        """Whether the journal was at its end already."""
+        self._file = self._opened()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("wb", buffering=0)
-        except OSError as error:
-            raise self._refused(error) from error
-        try:
-            self._write({"type": "job", "version": VERSION, **job})
-        except OutputError:
+            if stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
+                self._file.truncate(0 if restart else self._continue(job))
+            if not self._file.tell():
+                self._write({"type": "job", "version": VERSION, **job})
+        except BaseException:
             self.close()
             raise
 
@@ -79,10 +89,58 @@ class JournalWriter:
 
     def end(self, **facts: Any) -> None:
         self._write({"type": "end", **facts})
+        self.complete = True
 
     def close(self) -> None:
         """Calling it again does nothing."""
         self._file.close()
+
+    def _opened(self) -> FileIO:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            file = FileIO(self.path, "r+", opener=lambda path, flags: os.open(path, flags | os.O_CREAT, 0o666))
+        except OSError as error:
+            raise self._refused(error) from error
+        if not _locked(file):
+            file.close()
+            raise OutputError(self.path, "another job is writing it", "wait for it, or choose another folder")
+        return file
+
+    def _continue(self, job: Mapping[str, Any]) -> int:
+        """Takes over what is there, without an end that says that something was missing; where it ends."""
+        end = 0
+        for number, (row, after) in enumerate(_rows(self.path, self._file)):
+            if number == 0:
+                self._check_same(row, job)
+            elif row.get("type") == "frame":
+                self._check_next(row)
+            elif row.get("type") == "end":
+                self.complete = row.get("fault") is None
+                if not self.complete:
+                    break
+            end = after
+        return self._file.seek(end)
+
+    def _check_next(self, row: Mapping[str, Any]) -> None:
+        try:
+            result = result_from_json(row)
+        except (KeyError, TypeError) as error:
+            reason = f"row {len(self.known) + 1} cannot be read ({error!r})"
+            raise OutputError(self.path, reason, "begin anew with --restart") from error
+        if result.sequence != len(self.known):
+            raise OutputError(self.path, f"row {len(self.known)} is missing", "begin anew with --restart")
+        self.known.append(result)
+
+    def _check_same(self, row: Mapping[str, Any], job: Mapping[str, Any]) -> None:
+        now = json.loads(json.dumps({"version": VERSION, **job}))
+        changed = [
+            f"{name} was {_short(row.get(name))} and is {_short(now.get(name))}"
+            for name in DECISIVE
+            if row.get(name) != now.get(name)
+        ]
+        if changed:
+            remedy = "choose another folder, or begin anew with --restart"
+            raise OutputError(self.path, f"it belongs to another job: {'; '.join(changed)}", remedy)
 
     def _write(self, row: Mapping[str, Any]) -> None:
         text = json.dumps(row, ensure_ascii=False)
@@ -94,9 +152,8 @@ class JournalWriter:
             raise self._refused(error) from error
 
     def _refused(self, error: OSError) -> OutputError:
-        return OutputError(
-            self._path, f"it cannot be written: {error.strerror or error}", "is it yours, is there room?"
-        )
+        reason = f"it cannot be written: {error.strerror or error}"
+        return OutputError(self.path, reason, "is there room, is it yours? Started again, the job goes on from here")
 
     def __enter__(self) -> Self:
         return self
@@ -105,16 +162,45 @@ class JournalWriter:
         self.close()
 
 
+def _locked(file: FileIO) -> bool:
+    """Takes the file for this process until it is closed, however the process ends; False where another one has it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows does not let two programs write one file
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a journal; a last line that was cut off is left out. Raises `OutputError` where it is no journal."""
     try:
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.endswith(b"\n"):
-                    return
-                yield _row(path, number, line)
+        with path.open("rb", buffering=0) as file:
+            for row, _ in _rows(path, file):
+                yield row
     except OSError as error:
         raise OutputError(path, f"it cannot be read: {error.strerror or error}", "check the name") from error
+
+
+def _rows(path: Path, file: FileIO) -> Iterator[tuple[dict[str, Any], int]]:
+    """Each whole row, and where in the file it ends."""
+    number, end, rest = 0, 0, b""
+    while block := file.read(_BLOCK_BYTES):
+        *lines, rest = (rest + block).split(b"\n")
+        for line in lines:
+            number += 1
+            end += len(line) + 1
+            yield _row(path, number, line), end
 
 
 def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import bisect
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,12 +15,15 @@ import numpy as np
 
 from streamer.errors import OutputError, SourceError
 from streamer.outputs.atomic import replacing
+from streamer.outputs.cues import caption_of
 from streamer.outputs.drawing import draw_caption, draw_detections, draw_note
+from streamer.outputs.sound import Sound
 from streamer.results import FrameResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from streamer.frames import Frame
     from streamer.sources.base import Source
 
 TIME_BASE = Fraction(1, 90_000)
@@ -53,12 +56,14 @@ def write_annotated(
     path: Path,
     *,
     note: str | None = None,
+    sound: str | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> int:
     """Draws ``results`` on the frames of ``source`` and writes them with their own timing; how many were written.
 
     ``source`` gives every picture wanted in the video, at `even_size`; the first one begins the video. ``note`` goes
-    into the file's comment and into the corner of every picture; ``progress`` hears the media time in seconds.
+    into the file's comment and into the corner of every picture; ``sound`` is the address of the file whose sound goes
+    with it; ``progress`` hears the media time in seconds.
     Written under a temporary name first. A source that breaks off ends the video there. Raises `OutputError` where
     nothing can be written.
     """
@@ -68,20 +73,20 @@ def write_annotated(
             with av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}) as container:
                 if note:
                     container.metadata["comment"] = note
-                return _encode(container, _drawn(source, overlays, note, progress), source.info.rate)
+                return _encode(container, _drawn(source, overlays, note, progress), source.info.rate, sound)
         except (av.FFmpegError, OSError) as error:
             raise OutputError(path, f"the video cannot be written: {error}", "is there room on the disk?") from error
 
 
 def _drawn(
     source: Source, overlays: _Overlays, note: str | None, progress: Callable[[float], None] | None
-) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """``(seconds, picture)`` in order; ends where the source breaks off, as the job's own rows already tell."""
+) -> Iterator[tuple[Frame, NDArray[np.uint8]]]:
+    """Each frame with its picture, in order; ends where the source breaks off, as the job's own rows already tell."""
     try:
         for frame in source.frames():
             if progress:
                 progress(frame.time_seconds)
-            yield frame.time_seconds, _draw(frame.image, overlays.at(frame.time_seconds), note)
+            yield frame, _draw(frame.image, overlays.at(frame.time_seconds), note)
     except SourceError:
         return
 
@@ -94,16 +99,6 @@ def _draw(image: NDArray[np.uint8], result: FrameResult | None, note: str | None
     return draw_note(image, note) if note else image
 
 
-def caption_of(result: FrameResult) -> str:
-    """What is said of the picture in words, in one line: the caption, then the other answers; no lists of boxes."""
-    parts = [result.caption] if result.caption else []
-    for name, answer in result.answers.items():
-        text = answer.get("text", json.dumps(answer, ensure_ascii=False)) if isinstance(answer, dict) else answer
-        if isinstance(text, str) and name != "caption" and not name.startswith("detect"):
-            parts.append(text)
-    return "  ·  ".join(" ".join(part.split()) for part in parts if part.strip())
-
-
 def even_size(size: tuple[int, int]) -> tuple[int, int]:
     """At most `LARGEST_SIDE` on the longer side, the aspect kept, both sides even as H.264 wants them."""
     width, height = size
@@ -111,22 +106,34 @@ def even_size(size: tuple[int, int]) -> tuple[int, int]:
     return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
 
 
-def _encode(container: Any, pictures: Iterator[tuple[float, NDArray[np.uint8]]], rate: float | None) -> int:
+def _encode(
+    container: Any, pictures: Iterator[tuple[Frame, NDArray[np.uint8]]], rate: float | None, sound: str | None
+) -> int:
     stream: Any = None
     written, first, last = 0, 0.0, -1
     usual = Fraction(rate).limit_denominator(1001) if rate and 0.01 <= rate <= 240 else Fraction(25)
-    for seconds, image in pictures:
+    with ExitStack() as stack:
+        heard: Sound | None = None
+        for taken, image in pictures:
+            if stream is None:
+                stream, first = _add_stream(container, image, usual), taken.time_seconds
+                if sound is not None and taken.pts is not None and taken.time_base is not None:
+                    heard = stack.enter_context(Sound(sound, container, taken.pts * taken.time_base))
+            frame = av.VideoFrame.from_ndarray(_fitted(image, stream), format="rgb24")
+            frame = frame.reformat(format="yuv420p", dst_colorspace=av.video.reformatter.Colorspace.ITU709)
+            seconds = taken.time_seconds - first
+            last = max(last + 1, round(seconds / TIME_BASE))  # a clock that jumps back must not break the file
+            frame.pts, frame.time_base, frame.duration = last, TIME_BASE, round(1 / usual / TIME_BASE)
+            container.mux(stream.encode(frame))
+            written += 1
+            if heard is not None:
+                heard.until(seconds)
         if stream is None:
-            stream, first = _add_stream(container, image, usual), seconds
-        frame = av.VideoFrame.from_ndarray(_fitted(image, stream), format="rgb24")
-        frame = frame.reformat(format="yuv420p", dst_colorspace=av.video.reformatter.Colorspace.ITU709)
-        last = max(last + 1, round((seconds - first) / TIME_BASE))  # a clock that jumps back must not break the file
-        frame.pts, frame.time_base, frame.duration = last, TIME_BASE, round(1 / usual / TIME_BASE)
-        container.mux(stream.encode(frame))
-        written += 1
-    if stream is None:
-        raise OSError("the source has no pictures")
-    container.mux(stream.encode(None))
+            raise OSError("the source has no pictures")
+        container.mux(stream.encode(None))
+        if heard is not None:
+            heard.until(float(last * TIME_BASE) + 1 / usual)
+            heard.end()
     return written
 
 

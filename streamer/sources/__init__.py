@@ -67,6 +67,7 @@ def open_source(
     end: Seconds | None = None,
     hwaccel: str | None = None,
     seconds_per_image: Seconds = 1,
+    skip: int = 0,
     live: LiveOptions | None = None,
     on_state: OnState | None = None,
 ) -> Source:
@@ -81,6 +82,7 @@ def open_source(
         realtime: a file is a camera that plays at its own pace; ``loop`` starts it again at its end.
         start, end: seconds of media time, [start, end).
         hwaccel: ``cuda``, ``vaapi``, ``videotoolbox``, ``auto``; the CPU steps in where it does not work.
+        skip: of a file's sampled frames the first so many are passed over; the others keep their numbers.
         live: how patient a camera's reader is. ``on_state`` hears of its changes, on the decoding thread.
 
     Raises:
@@ -101,6 +103,7 @@ def open_source(
         hwaccel,
         Sampling.every(seconds_per_image).interval or Fraction(1),
         live or LiveOptions(),
+        skip,
     )
     feed = opening.feed() if not realtime or opening.is_live() else opening.paced(loop)
     if feed is None:
@@ -117,6 +120,16 @@ def stream_name(address: str) -> str:
     return local_path(address).name or address
 
 
+def local_files(address: str) -> list[Path]:
+    """The files on this machine that a source is made of: one video, or its pictures in order; none for others."""
+    if address.startswith(SYNTHETIC) or is_address(address):
+        return []
+    path = local_path(address)
+    if path.is_dir():
+        return videos_and_images(path)[1]
+    return matches(address) if is_pattern(address) else [path]
+
+
 @dataclass(frozen=True, slots=True)
 class _Opening:
     """An address on its way to a source."""
@@ -128,6 +141,7 @@ class _Opening:
     hwaccel: str | None
     seconds_per_image: Fraction
     live: LiveOptions
+    skip: int
 
     def is_live(self) -> bool:
         return self.feed() is not None
@@ -171,7 +185,7 @@ class _Opening:
         return PacedFeed(self.address, make, loop=loop)
 
     def file(self, sampling: Sampling, counters: Counters | None = None) -> SampledSource:
-        wanted = Wanted(self.stream, sampling, self.size_for, counters or Counters())
+        wanted = Wanted(self.stream, sampling, self.size_for, counters or Counters(), self.skip)
         if self.address.startswith(SYNTHETIC):
             return SyntheticSource(self.address, wanted)
         if is_address(self.address):
@@ -192,8 +206,7 @@ class _Opening:
             if len(found) > 1:
                 raise SourceError(self.address, f"these are {len(found)} videos", "open them one by one")
             return self._video(Path(found[0]), wanted)
-        images = videos_and_images(path)[1] if path.is_dir() else matches(self.address)
-        return self._images(images, wanted)
+        return self._images(local_files(self.address), wanted)
 
     def _images(self, paths: list[Path], wanted: Wanted) -> ImagesSource:
         check_exists(self.address, paths[0])

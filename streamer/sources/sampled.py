@@ -7,6 +7,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from streamer.frames import Frame
@@ -32,6 +33,8 @@ class Wanted:
     """None: at the source's own size."""
     counters: Counters = field(default_factory=Counters)
     """Where to count what becomes of them."""
+    skip: int = 0
+    """So many of the sampled ones, from the first on, are passed over; the others keep their numbers."""
 
 
 class SampledSource(Source):
@@ -58,11 +61,11 @@ class SampledSource(Source):
         return self._read(self.counters)
 
     def chosen(self) -> Iterator[VideoPicture]:
-        """The sampled pictures, not scaled."""
-        return select(self.pictures(), self._wanted.sampling, thumbnail)
+        """The sampled pictures behind those to skip, not scaled."""
+        return islice(select(self.pictures(), self._wanted.sampling, thumbnail), self._wanted.skip, None)
 
     def frames(self) -> Iterator[Frame]:
-        return to_frames(self.chosen(), self._wanted.stream, self._wanted.size_for)
+        return to_frames(self.chosen(), self._wanted.stream, self._wanted.size_for, first=self._wanted.skip)
 
     def close(self) -> None:
         self._closed.set()
@@ -77,10 +80,13 @@ def thumbnail(picture: VideoPicture) -> NDArray[np.uint8]:
     return picture.scaled(THUMBNAIL_SIZE)
 
 
-def to_frames(chosen: Iterator[VideoPicture], stream: str, size_for: SizeFor | None) -> Iterator[Frame]:
-    """A frame a picture. For files the time to get it counts as decoding; for cameras, that is mostly waiting."""
+def to_frames(
+    chosen: Iterator[VideoPicture], stream: str, size_for: SizeFor | None, *, first: int = 0
+) -> Iterator[Frame]:
+    """A frame a picture, the ``first`` one's number given. For files the time to get it counts as decoding; for
+    cameras, that is mostly waiting."""
     since = time.perf_counter()
-    for sequence, picture in enumerate(chosen):
+    for sequence, picture in enumerate(chosen, first):
         if picture.captured_at is not None:
             since = time.perf_counter() - picture.decode_ms / 1000
         size = picture.source_size if size_for is None else size_for(picture.source_size)

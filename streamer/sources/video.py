@@ -15,7 +15,7 @@ from streamer.sampling import select
 from streamer.sources.base import Counters, SourceInfo
 from streamer.sources.decoding import Decoder, Target
 from streamer.sources.packets import PacketTable
-from streamer.sources.sampled import SampledSource, Wanted, thumbnail
+from streamer.sources.sampled import SampledSource, Wanted
 from streamer.sources.samples import sample_table
 from streamer.sources.seeking import Fetcher, Surprise
 from streamer.sources.timeline import Timeline
@@ -74,7 +74,7 @@ class VideoSource(SampledSource):
                 self.counters.note(f"{surprise}; decoding the whole file instead")
             else:
                 return
-        for picture in select(self.pictures(), self._wanted.sampling, thumbnail):
+        for picture in super().chosen():
             if last is None or picture.time > last:
                 yield picture
 
@@ -128,7 +128,8 @@ class VideoSource(SampledSource):
         if decoder.stream.frames > len(table):
             decoder.close()
             raise Surprise("the file ends early")
-        fetcher = Fetcher(decoder, packets, table, list(select(table.marks(), self._wanted.sampling)))
+        marks = list(select(table.marks(), self._wanted.sampling))[self._wanted.skip :]
+        fetcher = Fetcher(decoder, packets, table, marks)
         try:
             for mark, frame in fetcher:
                 if self._closed.is_set():

@@ -64,7 +64,7 @@ def test_rows_come_back_in_order(tmp_path: Path) -> None:
         journal.end(frames=1)
         journal.close()
     first, row, end = read_journal(path)
-    assert first == {"type": "job", "version": 1, "model": "tiny"}
+    assert first == {"type": "job", "version": 2, "model": "tiny"}
     assert result_from_json(row) == ONE
     assert end == {"type": "end", "frames": 1}
     assert len(path.read_text(encoding="utf-8").split("\n")) == 4

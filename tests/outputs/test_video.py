@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.errors import OutputError
-from streamer.outputs.video import LARGEST_SIDE, caption_of, even_size, write_annotated
+from streamer.outputs.cues import caption_of
+from streamer.outputs.video import LARGEST_SIDE, even_size, write_annotated
 from streamer.results import FrameResult
 from streamer.sources import open_source
 from tests.media import even, make_clip

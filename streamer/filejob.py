@@ -1,0 +1,286 @@
+"""One file of a file job: its frames on the way to the model, its answers on the way to the journal."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from streamer.analyzer import Job
+from streamer.errors import OptionError, SourceError
+from streamer.export import check_formats, export
+from streamer.fingerprint import fingerprint
+from streamer.gating import Gate, Sight, check_threshold, repeated
+from streamer.gemma.budget import check_budget
+from streamer.outputs.atomic import check_folder
+from streamer.outputs.jsonl import JournalWriter
+from streamer.results import FrameResult, Usage
+from streamer.sampling import Sampling
+from streamer.sources import local_files, open_source
+from streamer.tasks import Task
+
+if TYPE_CHECKING:
+    from streamer.frames import Frame
+    from streamer.models.base import VisionModel
+    from streamer.sources.base import Source
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotateOptions:
+    """What is asked of which frames, and what is written."""
+
+    tasks: tuple[Task, ...] = (Task.caption(),)
+    sampling: Sampling = field(default_factory=lambda: Sampling.every(1))
+    budget: int = 280
+    """Soft tokens per picture, one of `BUDGETS`."""
+    batch: int = 16
+    """Frames that the model answers together, at most (`streamer.batching`)."""
+    formats: tuple[str, ...] = ("jsonl", "mp4")
+    """Names of `streamer.export.FORMATS`; the journal (``jsonl``) is written whether it is named or not."""
+    box_grid: int = 1000
+    hwaccel: str | None = None
+    gate: float = 0.0
+    """How much a frame must differ from the one analysed last, in 0..1; any other gets its answers again, marked as
+    reused. 0 analyses every frame."""
+    restart: bool = False
+    """Begin anew where a journal is there already, instead of going on with it."""
+    workers: int = 2
+    """Files that are decoded at once: the one that the model is at, and those behind it."""
+
+    def __post_init__(self) -> None:
+        if not self.tasks or len({task.name for task in self.tasks}) < len(self.tasks):
+            raise OptionError("tasks", [task.name for task in self.tasks], "one or more, of different names")
+        check_budget(self.budget)
+        check_threshold(self.gate)
+        if not 1 <= self.batch <= 256:
+            raise OptionError("batch", self.batch, "a whole number from 1 to 256")
+        if not 1 <= self.workers <= 64:
+            raise OptionError("workers", self.workers, "a whole number from 1 to 64")
+        check_formats(self.formats)
+
+
+@dataclass(slots=True)
+class Summary:
+    """How the job on one file went; complete once the iteration has ended."""
+
+    source: str
+    frames: int = 0
+    """Rows in the journal, those of an earlier run included."""
+    resumed: int = 0
+    """Rows that an earlier run had written."""
+    failed: int = 0
+    """Frames with an error in their row."""
+    reused: int = 0
+    """Frames that had not changed and got the answers of the one before them."""
+    damaged: int = 0
+    """Packets or pictures of the source that could not be decoded and were passed over."""
+    media_seconds: float = 0.0
+    """Media time of the newest frame."""
+    begun_seconds: float = 0.0
+    """Media time from which this run went on."""
+    duration_seconds: float | None = None
+    answer_seconds: float = 0.0
+    """Wall time of this run until the newest answer."""
+    wall_seconds: float = 0.0
+    """Of everything, the writing of the other formats included."""
+    usage: Usage = field(default_factory=Usage)
+    """Of this run."""
+    fault: str | None = None
+    """Why the source ended early; the frames before it are there."""
+    files: list[Path] = field(default_factory=list)
+    """What was written."""
+
+    @property
+    def answered(self) -> int:
+        """Frames of this run."""
+        return self.frames - self.resumed
+
+
+class Sampled(NamedTuple):
+    """A frame on its way to the model."""
+
+    frame: Frame
+    state: Literal["new", "unchanged", "known"]
+    """``unchanged``: it is to get the answers of the one before it; ``known``: an earlier run has answered it."""
+
+
+class FileJob:
+    """One source, from its frames to its files. The model is somebody else's.
+
+    `begin`, then `frames` on a decoding thread, `job` and `take` for each of them on the model's thread, `end`, and
+    `export`; `close` in any case. Raises `SourceError` where nothing can be read at all and for cameras, which have no
+    end, and `OutputError` where nothing can be written.
+    """
+
+    def __init__(
+        self, address: str, model: VisionModel, options: AnnotateOptions, *, output: Path | None, name: str
+    ) -> None:
+        self.address, self.name = address, name
+        self._model, self._options, self._output = model, options, output
+        self._window = max(task.frames for task in options.tasks)
+        self._gate = Gate(options.gate, window=self._window)
+        self._earlier: deque[Frame] = deque(maxlen=self._window - 1)
+        self.journal: JournalWriter | None = None
+        self.last: FrameResult | None = None
+        """The newest answers of the model, which unchanged frames get."""
+        self._source = self._open()
+        if self._source.live:
+            raise SourceError(address, "it is a camera or a live stream, which has no end", "use streamer watch")
+        info = self._source.info
+        self.summary = Summary(source=info.address, duration_seconds=info.duration_seconds)
+
+    @property
+    def path(self) -> Path | None:
+        """Of the journal."""
+        return None if self._output is None else self._output / f"{self.name}.jsonl"
+
+    @property
+    def known(self) -> list[FrameResult]:
+        """What an earlier run has answered."""
+        return [] if self.journal is None else self.journal.known
+
+    @property
+    def complete(self) -> bool:
+        """Whether an earlier run has answered all."""
+        return self.journal is not None and self.journal.complete
+
+    def begin(self) -> None:
+        """Opens the journal, before anything is asked of the model."""
+        if self._output is None or self.path is None:
+            return
+        check_folder(self._output)
+        self.journal = JournalWriter(self.path, self._facts(), restart=self._options.restart)
+        for result in self.known:
+            self._count(result)
+        self.summary.resumed = len(self.known)
+        self.summary.begun_seconds = self.summary.media_seconds
+        self.last = next((result for result in reversed(self.known) if not result.reused), None)
+
+    def frames(self) -> Generator[Sampled]:
+        """On the decoding thread, which also does what the model would have to do before it begins."""
+        if self.complete:
+            return
+        if skip := self._first_needed():
+            self._source.close()
+            self._source = self._open(skip)
+        with self._source:
+            for frame in self._source.frames():
+                unchanged = self._unchanged(frame)
+                if frame.sequence < len(self.known):
+                    yield Sampled(frame, "known")
+                    continue
+                if not unchanged:
+                    self._model.prepare(frame.image, self._options.budget)
+                yield Sampled(frame, "unchanged" if unchanged else "new")
+
+    def job(self, frame: Frame) -> Job:
+        """What is to be asked about it."""
+        tasks = tuple(task for task in self._options.tasks if task.frames <= len(self._earlier) + 1)
+        job = Job(frame, tasks, self._options.budget, tuple(self._earlier))
+        self._earlier.append(frame)
+        return job
+
+    def repeated(self, job: Job) -> FrameResult | None:
+        """The answers of the frame before it; None where there are none."""
+        if self.last is None or self.last.error is not None:
+            return None
+        return repeated(self.last, job.frame)
+
+    def take(self, result: FrameResult) -> None:
+        """Into the journal, before anybody sees it."""
+        if not result.reused:
+            self.last = result
+        if self.journal is not None:
+            self.journal.add(result)
+        self._count(result)
+        self.summary.usage += result.usage
+
+    def end(self) -> None:
+        """All frames are answered."""
+        summary = self.summary
+        summary.damaged = self._source.counters.corrupt
+        if self.journal is not None and not self.journal.complete:
+            self.journal.end(frames=summary.frames, failed=summary.failed, fault=summary.fault)
+
+    def export(self, progress: Callable[[str, float], None]) -> None:
+        """Writes the other formats from the journal."""
+        if self.path is None:
+            return
+        self.summary.files.append(self.path)
+        formats = [name for name in self._options.formats if name != "jsonl"]
+        if formats and self.summary.frames:
+            options = self._options
+            files = export(self.path, formats, source=self.address, hwaccel=options.hwaccel, progress=progress)
+            self.summary.files += files
+
+    def stop(self) -> None:
+        """From any thread: decoding ends soon."""
+        self._source.close()
+
+    def close(self) -> None:
+        self._source.close()
+        if self.journal is not None:
+            self.journal.close()
+
+    def _open(self, skip: int = 0) -> Source:
+        options = self._options
+        return open_source(
+            self.address,
+            sampling=options.sampling,
+            size_for=lambda size: self._model.size_for(size, options.budget),
+            hwaccel=options.hwaccel,
+            skip=skip,
+        )
+
+    def _first_needed(self) -> int:
+        """The first frame that is needed to go on: those before an answer that looks back, and as many of those
+        analysed last as the gate looks at."""
+        done = self.known
+        first = max(0, len(done) - (self._window - 1))
+        if self._options.gate and done:
+            analysed = [result.sequence for result in done if not result.reused]
+            first = min([first, *analysed[-self._window - 1 :]])
+        return first
+
+    def _unchanged(self, frame: Frame) -> bool:
+        if not self._options.gate:
+            return False
+        sight = Sight.of(frame)
+        if not self._gate.look(sight).analyse:
+            return True
+        self._gate.analysed(sight)
+        return False
+
+    def _count(self, result: FrameResult) -> None:
+        summary = self.summary
+        summary.frames += 1
+        summary.failed += result.error is not None
+        summary.reused += result.reused
+        summary.media_seconds = result.time_seconds
+
+    def _facts(self) -> dict[str, object]:
+        """The journal's first row: everything that decides what the answers are, and what is good to know of it."""
+        options, model = self._options, self._model
+        return {
+            "streamer": version("streamer"),
+            "source": asdict(self._source.info),
+            "content": _content(local_files(self.address)),
+            "model": model.name,
+            "revision": model.revision,
+            "quantize": model.quantize,
+            "caveat": model.caveat,
+            "tasks": [asdict(task) for task in options.tasks],
+            "sampling": str(options.sampling),
+            "budget": options.budget,
+            "gate": options.gate,
+            "box_grid": options.box_grid,
+        }
+
+
+def _content(files: Iterable[Path]) -> str | None:
+    """None for what does not lie on this machine."""
+    paths = list(files)
+    return fingerprint(paths) if paths else None
