@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +78,8 @@ class _Open:
     frames: Ahead[Sampled]
     came: int = 0
     """Frames so far."""
+    began: float = field(default_factory=time.monotonic)
+    """When the model came to it."""
     lost: StreamerError | None = None
     """Why it is given up."""
 
@@ -130,10 +132,9 @@ class AnnotateRun:
         """Those that are being decoded, the model's own first."""
         self._alive: set[FileJob] = set()
         """Those that are not closed."""
-        self._started = time.monotonic()
 
     def __iter__(self) -> Generator[Event]:
-        exporting: deque[tuple[FileJob, Future[StreamerError | None]]] = deque()
+        exporting: deque[tuple[_Open, Future[StreamerError | None]]] = deque()
         with (
             ExitStack() as closing_all,
             ThreadPoolExecutor(1, "export") as exporter,
@@ -144,7 +145,7 @@ class AnnotateRun:
             closing_all.callback(self._close_all)
             for event in events:
                 if isinstance(event, _End):
-                    exporting.append((event.open.job, exporter.submit(self._export, event.open.job)))
+                    exporting.append((event.open, exporter.submit(self._export, event.open.job)))
                 else:
                     yield event
                 while exporting and (len(exporting) > 1 or exporting[0][1].done()):
@@ -152,11 +153,11 @@ class AnnotateRun:
             while exporting:
                 yield self._finished(*exporting.popleft())
 
-    def _finished(self, job: FileJob, written: Future[StreamerError | None]) -> Finished:
+    def _finished(self, one: _Open, written: Future[StreamerError | None]) -> Finished:
         error = written.result()
-        self._close(job)
-        job.summary.wall_seconds = time.monotonic() - self._started
-        return Finished(job.summary, error)
+        self._close(one.job)
+        one.job.summary.wall_seconds = time.monotonic() - one.began
+        return Finished(one.job.summary, error)
 
     def _close(self, job: FileJob) -> None:
         job.close()
@@ -210,6 +211,7 @@ class AnnotateRun:
                 self._closed(one)
 
     def _of_file(self, one: _Open) -> Generator[_Item | _End]:
+        one.began = time.monotonic()
         try:
             for sampled in one.frames:
                 one.came += 1
@@ -281,13 +283,16 @@ class AnnotateRun:
             one.frames.close()
             return
         summary = one.job.summary
-        summary.answer_seconds = summary.wall_seconds = time.monotonic() - self._started
+        summary.answer_seconds = summary.wall_seconds = time.monotonic() - one.began
         self._progress(summary, "answers", result.time_seconds)
         yield Answered(summary, result)
 
     def _ended(self, one: _Open) -> _End | Failed:
         try:
             if one.lost is None:
+                one.job.summarise(self._analyzer, self._stopped.is_set)
+                if self._stopped.is_set():
+                    return _End(one)
                 one.job.end()
         except StreamerError as error:
             one.lost = error

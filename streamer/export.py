@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamer.errors import OptionError, OutputError, StreamerError
-from streamer.outputs.base import Annotations, Segment, Still
-from streamer.outputs.jsonl import read_journal, result_from_json
+from streamer.outputs.base import Annotations, Still
+from streamer.outputs.jsonl import read_journal, result_from_json, segment_from_json
 from streamer.outputs.stills import write_stills
 from streamer.sampling import Sampling
 from streamer.sources import open_source
@@ -101,10 +101,8 @@ def export(
 def read_annotations(journal: Path, *, track: bool = True) -> tuple[Annotations, dict[str, Any]]:
     """What a journal says, and its first row. Raises `OutputError` where it is none, or of another version."""
     job, *rows = read_journal(journal)
-    segments = tuple(
-        Segment(row["start_seconds"], row["end_seconds"], row["text"]) for row in rows if row["type"] == "segment"
-    )
     try:
+        segments = tuple(segment_from_json(row) for row in rows if row["type"] == "segment")
         results = tuple(result_from_json(row) for row in rows if row["type"] == "frame")
         source = job["source"]
         annotations = Annotations(
@@ -117,7 +115,7 @@ def read_annotations(journal: Path, *, track: bool = True) -> tuple[Annotations,
             picture_count=source["picture_count"],
             model=job["model"],
             caveat=job["caveat"],
-            segments=segments,
+            segments=tuple(segment for segment in segments if segment.text),
         )
     except (KeyError, TypeError) as error:
         raise OutputError(journal, f"it cannot be read ({error!r})", "was it written by this version?") from error

@@ -9,16 +9,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from streamer.analyzer import Job
+from streamer.analyzer import Analyzer, Job
 from streamer.errors import OptionError, SourceError
 from streamer.export import check_formats, export
 from streamer.fingerprint import fingerprint
 from streamer.gating import Gate, Sight, check_threshold, repeated
 from streamer.gemma.budget import check_budget
 from streamer.outputs.atomic import check_folder
+from streamer.outputs.base import Segment
 from streamer.outputs.jsonl import JournalWriter
 from streamer.results import FrameResult, Usage
 from streamer.sampling import Sampling
+from streamer.segments import PROMPT, Stretch, stretches
 from streamer.sources import local_files, open_source
 from streamer.tasks import Task
 
@@ -47,6 +49,8 @@ class AnnotateOptions:
     reused. 0 analyses every frame."""
     restart: bool = False
     """Begin anew where a journal is there already, instead of going on with it."""
+    summary: bool = False
+    """Also make chapters: stretches that say the same, each in a sentence of the model."""
     workers: int = 2
     """Files that are decoded at once: the one that the model is at, and those behind it."""
 
@@ -90,6 +94,8 @@ class Summary:
     """Of this run."""
     fault: str | None = None
     """Why the source ended early; the frames before it are there."""
+    segments: list[Segment] = field(default_factory=list)
+    """Chapters, where they were asked for."""
     files: list[Path] = field(default_factory=list)
     """What was written."""
 
@@ -124,6 +130,8 @@ class FileJob:
         self._gate = Gate(options.gate, window=self._window)
         self._earlier: deque[Frame] = deque(maxlen=self._window - 1)
         self.journal: JournalWriter | None = None
+        self._results: list[FrameResult] = []
+        """All of them, where there are to be chapters."""
         self.last: FrameResult | None = None
         """The newest answers of the model, which unchanged frames get."""
         self._source = self._open()
@@ -152,7 +160,9 @@ class FileJob:
         if self._output is None or self.path is None:
             return
         check_folder(self._output)
-        self.journal = JournalWriter(self.path, self._facts(), restart=self._options.restart)
+        options = self._options
+        self.journal = JournalWriter(self.path, self._facts(), restart=options.restart, segments=options.summary)
+        self.summary.segments += self.journal.segments
         for result in self.known:
             self._count(result)
         self.summary.resumed = len(self.known)
@@ -198,6 +208,42 @@ class FileJob:
         self._count(result)
         self.summary.usage += result.usage
 
+    def summarise(self, analyzer: Analyzer, stopped: Callable[[], bool]) -> None:
+        """On the model's thread, once all frames are answered: chapters, where they are wanted and not there yet."""
+        if not self._options.summary or self.complete:
+            return
+        for stretch in stretches(self._results):
+            segment = self._segment(stretch, analyzer)
+            if stopped():
+                return
+            self.summary.segments.append(segment)
+            if self.journal is not None:
+                self.journal.add_segment(segment)
+
+    def _segment(self, stretch: Stretch, analyzer: Analyzer) -> Segment:
+        """Its pictures are decoded again: nobody knew before which ones it would take."""
+        results, places = self._results, stretch.places()
+        behind = stretch.last + 1
+        start = results[stretch.first].time_seconds
+        end = results[behind].time_seconds if behind < len(results) else self.summary.duration_seconds
+        try:
+            frames = list(self._frames_at([results[place].time_seconds for place in places]))
+            if not frames:
+                raise SourceError(self.address, "its pictures are not there any more", "has the file changed?")
+        except SourceError as error:
+            return Segment(start, max(start, end or start), "", str(error))
+        task = Task.ask(PROMPT, name="segment") if len(frames) == 1 else Task.compare(PROMPT, frames=len(frames))
+        [result] = analyzer.analyze([Job(frames[-1], (task,), self._options.budget, tuple(frames[:-1]))])
+        self.summary.usage += result.usage
+        said = result.answers.get(task.name, "")
+        return Segment(start, max(start, end or start), said if isinstance(said, str) else "", result.error)
+
+    def _frames_at(self, seconds: list[float]) -> Generator[Frame]:
+        """The pictures shown then; a little later, so that no rounding makes it the one before."""
+        sampling = Sampling.at([moment + 0.0005 for moment in seconds])
+        with self._open(sampling=sampling) as source:
+            yield from source.frames()
+
     def end(self) -> None:
         """All frames are answered."""
         summary = self.summary
@@ -225,11 +271,11 @@ class FileJob:
         if self.journal is not None:
             self.journal.close()
 
-    def _open(self, skip: int = 0) -> Source:
+    def _open(self, skip: int = 0, sampling: Sampling | None = None) -> Source:
         options = self._options
         return open_source(
             self.address,
-            sampling=options.sampling,
+            sampling=sampling or options.sampling,
             size_for=lambda size: self._model.size_for(size, options.budget),
             hwaccel=options.hwaccel,
             skip=skip,
@@ -260,6 +306,8 @@ class FileJob:
         summary.failed += result.error is not None
         summary.reused += result.reused
         summary.media_seconds = result.time_seconds
+        if self._options.summary:
+            self._results.append(result)
 
     def _facts(self) -> dict[str, object]:
         """The journal's first row: everything that decides what the answers are, and what is good to know of it."""

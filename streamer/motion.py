@@ -36,7 +36,7 @@ COASTING = 12
 KEPT = 64
 """Thumbnails of the newest pictures that are kept, for results that come late."""
 HELD_BACK = 32
-"""Pictures that `Carrier.through` keeps at most: a second between samples at 30 pictures a second, and 88 MB at 720p."""
+"""Pictures that `Carrier.through` keeps at most: a second between samples at 30 a second, and 88 MB at 720p."""
 SAME = 1e-6
 """Seconds by which times of the same picture may differ."""
 
@@ -189,6 +189,8 @@ class Follower:
             tracker.restart()  # a new scene
         found = tracker.update(detections, seconds, follower.boxes)  # those that were sampled
         follower.put(tracker.boxes, {detection.track_id for detection in found})
+
+    Detections must be put before the next picture: where they come late, so must the pictures.
     """
 
     def __init__(self) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from streamer.ask import BudgetRow
     from streamer.doctor import Finding
     from streamer.filejob import Summary
+    from streamer.outputs.base import Segment
     from streamer.results import FrameResult
 
 _NARROW = 80
@@ -89,6 +90,12 @@ def result_line(result: FrameResult) -> str:
             parts.append(escape(plain(" ".join(words(answer).split()))))
     parts += [f"[yellow]({escape(name)}: {escape(text)})[/]" for name, text in result.notes.items()]
     return f"[dim]{result.time_seconds:8.2f} s[/]  " + "  ·  ".join(parts)
+
+
+def segment_line(segment: Segment) -> str:
+    """A chapter in one line, with rich markup."""
+    said = f"[red]{escape(segment.error)}[/]" if segment.error else escape(plain(" ".join(segment.text.split())))
+    return f"[dim]{segment.start_seconds:8.2f} to {segment.end_seconds:.2f} s[/]  {said}"
 
 
 def words(answer: Any) -> str:

@@ -53,6 +53,7 @@ def annotate(
     start: Annotated[float | None, typer.Option("--from", help="Seconds to begin at.")] = None,
     end: Annotated[float | None, typer.Option("--to", help="Seconds to end before.")] = None,
     recursive: Annotated[bool, typer.Option(help="Folders with all that is below.")] = False,
+    summary: Annotated[bool, typer.Option(help="Chapters too, a sentence for each stretch of the video.")] = False,
     listed: Annotated[Path | None, typer.Option("--list", help="A text file with a name a line.")] = None,
     restart: Annotated[bool, typer.Option(help="Begin anew instead of going on with an earlier run.")] = False,
     gate: Annotated[
@@ -86,6 +87,7 @@ def annotate(
         hwaccel=hwaccel,
         gate=gate,
         restart=restart,
+        summary=summary,
         workers=workers,
     )
     found = expand([*(files or ()), *_listed(listed)], recursive=recursive)
@@ -227,10 +229,14 @@ class _Report:
         if self._json:
             terminal.print_json({"type": "frame", "source": summary.source, **result_to_json(result)})
             return
+        self._name(summary)
+        terminal.out.print(terminal.result_line(result))
+
+    def _name(self, summary: Summary) -> None:
+        """Of the file that the lines below are about, where there are several."""
         if self._files > 1 and self._shown != summary.source:
             self._shown = summary.source
             terminal.out.print(summary.source, markup=False, style="bold")
-        terminal.out.print(terminal.result_line(result))
 
     def _finished(self, summary: Summary, error: StreamerError | None) -> None:
         self._summaries.append(summary)
@@ -240,6 +246,10 @@ class _Report:
             terminal.failure("ended early", summary.fault)
         elif not summary.frames:
             terminal.notice(f"{summary.source}: no picture of it is among those asked for by --every, --from and --to")
+        if summary.segments and not self._json:
+            self._name(summary)
+            for segment in summary.segments:
+                terminal.out.print(terminal.segment_line(segment))
         if summary.damaged:
             terminal.notice(f"{summary.source}: damaged parts passed over: {summary.damaged}")
         if self._json:

@@ -18,6 +18,9 @@ class Segment:
     start_seconds: float
     end_seconds: float
     text: str
+    """What the model says of it; empty where it could not."""
+    error: str | None = None
+    """Why it could not."""
 
 
 @dataclass(frozen=True, slots=True)

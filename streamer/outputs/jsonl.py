@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from streamer.errors import OutputError
 from streamer.geometry import Box
+from streamer.outputs.base import Segment
 from streamer.results import Detection, FrameResult, Timings, Usage
 
 VERSION = 2
@@ -47,6 +48,11 @@ def result_from_json(values: Mapping[str, Any]) -> FrameResult:
     )
 
 
+def segment_from_json(values: Mapping[str, Any]) -> Segment:
+    """The segment of a journal's row. Raises `KeyError` for anything else."""
+    return Segment(values["start_seconds"], values["end_seconds"], values["text"], values.get("error"))
+
+
 def _detection_to_json(detection: Detection) -> dict[str, Any]:
     box = {name: round(value, 5) for name, value in detection.box._asdict().items()}
     values: dict[str, Any] = {"label": detection.label, "box": box}
@@ -69,8 +75,14 @@ class JournalWriter:
     where another job is writing it, and where it is of another job, unless ``restart`` begins anew.
     """
 
-    def __init__(self, path: Path, job: Mapping[str, Any], *, restart: bool = False) -> None:
+    def __init__(
+        self, path: Path, job: Mapping[str, Any], *, restart: bool = False, segments: bool = False
+    ) -> None:
+        """``segments``: the journal is not at its end before it has some."""
         self.path = path
+        self.segments: list[Segment] = []
+        """What is there already of them."""
+        self._wants_segments = segments
         self.known: list[FrameResult] = []
         self.complete = False
         """Whether the journal was at its end already."""
@@ -86,6 +98,9 @@ class JournalWriter:
 
     def add(self, result: FrameResult) -> None:
         self._write({"type": "frame", **result_to_json(result)})
+
+    def add_segment(self, segment: Segment) -> None:
+        self._write({"type": "segment", **asdict(segment)})
 
     def end(self, **facts: Any) -> None:
         self._write({"type": "end", **facts})
@@ -114,11 +129,17 @@ class JournalWriter:
                 self._check_same(row, job)
             elif row.get("type") == "frame":
                 self._check_next(row)
+            elif row.get("type") == "segment":
+                self.segments.append(segment_from_json(row))
+                continue  # half of them are none
             elif row.get("type") == "end":
-                self.complete = row.get("fault") is None
+                missing = self._wants_segments and self.known and not self.segments
+                self.complete = row.get("fault") is None and not missing
                 if not self.complete:
                     break
             end = after
+        if not self.complete:
+            self.segments.clear()
         return self._file.seek(end)
 
     def _check_next(self, row: Mapping[str, Any]) -> None:
