@@ -29,8 +29,9 @@ import numpy as np
 from common import ROOT, arguments, report
 from numpy.typing import NDArray
 
+from streamer.carrying import Carrier, Way
 from streamer.geometry import Box, iou
-from streamer.motion import Carrier, Follower, Way, grey_thumbnail
+from streamer.motion import Follower, grey_thumbnail
 from streamer.results import Detection, FrameResult
 from streamer.sources import open_source
 from streamer.tracking import Tracker, assign

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from streamer.errors import OptionError, OutputError, StreamerError
+from streamer.errors import OptionError, OutputError, SourceError, StreamerError
+from streamer.identify import TRACKS, Track, by_boxes, by_flow, flow_size
 from streamer.outputs.base import Annotations, Still
 from streamer.outputs.jsonl import read_journal, result_from_json, segment_from_json
 from streamer.outputs.stills import write_stills
@@ -16,11 +18,12 @@ from streamer.sampling import Sampling
 from streamer.sources import open_source
 from streamer.sources.finding import is_address, local_path
 from streamer.sources.synthetic import SYNTHETIC
-from streamer.tracking import Tracker
 
 if TYPE_CHECKING:
     from streamer.outputs.base import Write
     from streamer.results import FrameResult
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[str, float], None]
 """Hears the format and the media time reached in seconds. May raise, to call it off."""
@@ -35,12 +38,14 @@ class Format:
     """``module:function`` in `streamer.outputs`, each a `Write`."""
     stills: bool = False
     """Whether it needs the sampled frames as pictures."""
+    boxes: bool = True
+    """Whether it has boxes, which then have track ids."""
 
 
 FORMATS: dict[str, Format] = {
-    "jsonl": Format("the journal, a row a frame; always written"),
+    "jsonl": Format("the journal, a row a frame; always written", boxes=False),
     "mp4": Format("the video with boxes, captions and its sound"),
-    "srt": Format("subtitles", ("subtitles:write_srt",)),
+    "srt": Format("subtitles", ("subtitles:write_srt",), boxes=False),
     "vtt": Format("WebVTT: captions, boxes as metadata, chapters", ("subtitles:write_vtt",)),
     "csv": Format("tables of frames and of boxes", ("tables:write_csv",)),
     "parquet": Format("the same tables, typed", ("tables:write_parquet",)),
@@ -71,21 +76,26 @@ def export(
     *,
     output: Path | None = None,
     source: str | None = None,
-    track: bool = True,
+    track: Track = "flow",
     hwaccel: str | None = None,
     progress: Progress = lambda name, seconds: None,
 ) -> list[Path]:
     """Writes the formats from a journal, into its own folder by default; what was written.
 
     ``source``: where the video is now; where the journal says, by default. It is needed for pictures alone (``mp4``,
-    and the formats with frames). ``track``: boxes of the same thing have the same id from frame to frame. All formats
-    are tried; then the first `StreamerError` of them is raised. Raises `OptionError` for an unknown format and
-    `OutputError` for what is no journal.
+    and the formats with frames) and for ``track="flow"``, which follows boxes from frame to frame to give those of the
+    same thing the same id; ``boxes`` does so by the boxes alone, ``off`` gives none. All formats are tried; then the
+    first `StreamerError` of them is raised. Raises `OptionError` for an unknown format and `OutputError` for what is
+    no journal.
     """
     check_formats(formats)
-    annotations, job = read_annotations(journal, track=track)
+    if track not in TRACKS:
+        raise OptionError("track", track, ", ".join(TRACKS))
+    annotations, job = read_annotations(journal)
     folder = output or journal.parent
     pictures = _Pictures(journal, job, source, hwaccel, progress)
+    if any(FORMATS[name].boxes for name in formats):
+        annotations = replace(annotations, results=_tracked(annotations, track, pictures))
     written: list[Path] = []
     faults: list[StreamerError] = []
     for name in formats:
@@ -98,7 +108,7 @@ def export(
     return written
 
 
-def read_annotations(journal: Path, *, track: bool = True) -> tuple[Annotations, dict[str, Any]]:
+def read_annotations(journal: Path) -> tuple[Annotations, dict[str, Any]]:
     """What a journal says, and its first row. Raises `OutputError` where it is none, or of another version."""
     job, *rows = read_journal(journal)
     try:
@@ -109,7 +119,7 @@ def read_annotations(journal: Path, *, track: bool = True) -> tuple[Annotations,
             name=journal.stem,
             address=source["address"],
             size=tuple(source["size"]),
-            results=_tracked(results) if track else results,
+            results=results,
             rate=source["rate"],
             duration_seconds=source["duration_seconds"],
             picture_count=source["picture_count"],
@@ -120,16 +130,6 @@ def read_annotations(journal: Path, *, track: bool = True) -> tuple[Annotations,
     except (KeyError, TypeError) as error:
         raise OutputError(journal, f"it cannot be read ({error!r})", "was it written by this version?") from error
     return annotations, job
-
-
-def _tracked(results: Sequence[FrameResult]) -> tuple[FrameResult, ...]:
-    tracker = Tracker()
-    return tuple(
-        result
-        if result.error is not None
-        else replace(result, detections=tracker.update(result.detections, result.time_seconds))
-        for result in results
-    )
 
 
 @dataclass(slots=True)
@@ -155,6 +155,22 @@ class _Pictures:
 
     def sampling(self) -> Sampling:
         return Sampling.parse(self.job["sampling"])
+
+
+def _tracked(annotations: Annotations, track: Track, pictures: _Pictures) -> tuple[FrameResult, ...]:
+    """Pictures that lie in a folder have nothing between them that could be followed."""
+    results = annotations.good
+    if track == "off" or not annotations.labels:
+        return annotations.results
+    if track == "boxes" or pictures.job["source"]["kind"] != "file":
+        return by_boxes(annotations.results)
+    window = Sampling.all().between(results[0].time_seconds, results[-1].time_seconds + 0.001)
+    try:
+        with open_source(pictures.address(), sampling=window, size_for=flow_size, hwaccel=pictures.hwaccel) as source:
+            return by_flow(annotations.results, source, lambda seconds: pictures.progress("tracking", seconds))
+    except SourceError as error:
+        log.warning("tracking by the boxes alone: %s", error)
+        return by_boxes(annotations.results)
 
 
 def _write(name: str, annotations: Annotations, folder: Path, pictures: _Pictures) -> list[Path]:

@@ -26,6 +26,7 @@ from streamer.tasks import Task
 
 if TYPE_CHECKING:
     from streamer.frames import Frame
+    from streamer.identify import Track
     from streamer.models.base import VisionModel
     from streamer.sources.base import Source
 
@@ -47,6 +48,8 @@ class AnnotateOptions:
     gate: float = 0.0
     """How much a frame must differ from the one analysed last, in 0..1; any other gets its answers again, marked as
     reused. 0 analyses every frame."""
+    track: Track = "flow"
+    """How the formats' boxes get ids that last from frame to frame (`streamer.export.export`)."""
     restart: bool = False
     """Begin anew where a journal is there already, instead of going on with it."""
     summary: bool = False
@@ -259,8 +262,14 @@ class FileJob:
         formats = [name for name in self._options.formats if name != "jsonl"]
         if formats and self.summary.frames:
             options = self._options
-            files = export(self.path, formats, source=self.address, hwaccel=options.hwaccel, progress=progress)
-            self.summary.files += files
+            self.summary.files += export(
+                self.path,
+                formats,
+                source=self.address,
+                track=options.track,
+                hwaccel=options.hwaccel,
+                progress=progress,
+            )
 
     def stop(self) -> None:
         """From any thread: decoding ends soon."""

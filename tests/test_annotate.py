@@ -101,8 +101,8 @@ def test_rows_are_on_the_disk_before_they_are_seen(clip: Path, tmp_path: Path) -
     options = AnnotateOptions(batch=1, formats=("jsonl",))
     for number, result in enumerate(AnnotateJob(str(clip), ScriptedModel(seen), options, output=tmp_path), 1):
         lines = journal.read_text().splitlines()
-        assert len(lines) == 1 + number
-        assert json.loads(lines[-1])["sequence"] == result.sequence
+        assert len(lines) >= 1 + number
+        assert json.loads(lines[number])["sequence"] == result.sequence
 
 
 def test_a_fault_of_the_model_is_the_rows_own(clip: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from hypothesis import given
@@ -14,7 +15,7 @@ from streamer.segments import Stretch, likeness, stretches, words
 SAID = ("a red car on the road", "a dog in the park", "two people talk", "", "a red car on a wet road")
 
 
-def results(captions: list[str | None], seconds: float = 2.0) -> list[FrameResult]:
+def results(captions: Sequence[str | None], seconds: float = 2.0) -> list[FrameResult]:
     return [
         FrameResult(
             "clip", number, number * seconds, (64, 64), caption=text, error=None if text is not None else "no memory"

@@ -17,9 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from streamer.carrying import Carrier, Way
 from streamer.errors import OptionError
 from streamer.geometry import Box, iou
-from streamer.motion import Carrier, Follower, Motion, Way, grey_thumbnail, is_cut
+from streamer.motion import Follower, Motion, grey_thumbnail, is_cut
 from streamer.results import Detection, FrameResult
 from streamer.tracking import Tracker, TrackerOptions, assign
 
@@ -246,8 +247,9 @@ def test_flow_says_what_it_cannot_follow() -> None:
     before = picture((240, 135, 1))
     flat = np.full_like(before, 90)
     assert carried([square(240, 135)], before, flat) == [None]  # gone
-    assert carried([square(240, 135)], flat, flat) == [None]  # nothing to hold on to
-    assert carried([Box(0.5, 0.5, 0.501, 0.501)], before, before) == [None]  # too small
+    assert carried([square(240, 135)], flat, np.full_like(flat, 120)) == [None]  # nothing to hold on to
+    assert carried([square(240, 135)], flat, flat) == [square(240, 135)]  # but where nothing changes it is still there
+    assert carried([Box(0.5, 0.5, 0.501, 0.501)], before, 255 - before) == [None]  # too small
     assert carried([], before, before) == []
     assert carried([square(240, 135)], before, before[:200]) == [None]  # another shape
 

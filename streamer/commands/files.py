@@ -33,11 +33,16 @@ from streamer.models import DEFAULT_MODEL
 if TYPE_CHECKING:
     from streamer.annotate import Event
     from streamer.filejob import Summary
+    from streamer.identify import Track
     from streamer.progress import JobProgress
     from streamer.results import FrameResult
 
 
 Formats = Annotated[str, typer.Option(help="With commas: jsonl, mp4, srt, vtt, csv, parquet, coco, cvat, …; or all.")]
+
+TrackBy = Annotated[
+    str, typer.Option(help="Ids that last from frame to frame: by flow, by the boxes alone (boxes), or off.")
+]
 
 
 def annotate(
@@ -54,6 +59,7 @@ def annotate(
     end: Annotated[float | None, typer.Option("--to", help="Seconds to end before.")] = None,
     recursive: Annotated[bool, typer.Option(help="Folders with all that is below.")] = False,
     summary: Annotated[bool, typer.Option(help="Chapters too, a sentence for each stretch of the video.")] = False,
+    track: TrackBy = "flow",
     listed: Annotated[Path | None, typer.Option("--list", help="A text file with a name a line.")] = None,
     restart: Annotated[bool, typer.Option(help="Begin anew instead of going on with an earlier run.")] = False,
     gate: Annotated[
@@ -86,6 +92,7 @@ def annotate(
         formats=_formats(formats),
         hwaccel=hwaccel,
         gate=gate,
+        track=_track(track),
         restart=restart,
         summary=summary,
         workers=workers,
@@ -112,7 +119,7 @@ def export(
     formats: Formats,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder; the journal's own by default.")] = None,
     source: Annotated[str | None, typer.Option(help="Where the video is now, for formats with pictures.")] = None,
-    track: Annotated[bool, typer.Option(help="Give the same thing the same id from frame to frame.")] = True,
+    track: TrackBy = "flow",
     hwaccel: Hwaccel = None,
 ) -> None:
     """Write other formats from a journal, without the model."""
@@ -123,7 +130,7 @@ def export(
     chosen, failed = _formats(formats), False
     for journal in journals:
         try:
-            written = write(journal, chosen, output=output, source=source, track=track, hwaccel=hwaccel)
+            written = write(journal, chosen, output=output, source=source, track=_track(track), hwaccel=hwaccel)
         except StreamerError as error:
             terminal.failure("failed", error)
             failed = True
@@ -141,6 +148,14 @@ def _formats(text: str) -> tuple[str, ...]:
     names = tuple(FORMATS) if names == ("all",) else names
     check_formats(names)
     return names
+
+
+def _track(text: str) -> Track:
+    from streamer.identify import TRACKS
+
+    if text not in TRACKS:
+        raise OptionError("track", text, ", ".join(TRACKS))
+    return text
 
 
 def _listed(path: Path | None) -> list[str]:

@@ -75,9 +75,7 @@ class JournalWriter:
     where another job is writing it, and where it is of another job, unless ``restart`` begins anew.
     """
 
-    def __init__(
-        self, path: Path, job: Mapping[str, Any], *, restart: bool = False, segments: bool = False
-    ) -> None:
+    def __init__(self, path: Path, job: Mapping[str, Any], *, restart: bool = False, segments: bool = False) -> None:
         """``segments``: the journal is not at its end before it has some."""
         self.path = path
         self.segments: list[Segment] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import av
 import numpy as np
 
+from streamer.carrying import Carrier
 from streamer.errors import OutputError, SourceError
 from streamer.outputs.atomic import replacing
 from streamer.outputs.cues import caption_of
 from streamer.outputs.drawing import draw_caption, draw_detections, draw_note
 from streamer.outputs.sound import Sound
-from streamer.results import FrameResult
+from streamer.results import Detection, FrameResult
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,35 +69,50 @@ def write_annotated(
     Written under a temporary name first. A source that breaks off ends the video there. Raises `OutputError` where
     nothing can be written.
     """
-    overlays = _Overlays.of(results)
+    kept = list(results)
     with replacing(path) as temporary:
         try:
             with av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}) as container:
                 if note:
                     container.metadata["comment"] = note
-                return _encode(container, _drawn(source, overlays, note, progress), source.info.rate, sound)
+                frames = _until_it_breaks(source)
+                if (first := next(frames, None)) is None:
+                    raise OSError("the source has no pictures")
+                pictures = _drawn(itertools.chain([first], frames), kept, note, progress)
+                return _encode(container, pictures, source.info.rate, _heard(sound, container, first))
         except (av.FFmpegError, OSError) as error:
             raise OutputError(path, f"the video cannot be written: {error}", "is there room on the disk?") from error
 
 
 def _drawn(
-    source: Source, overlays: _Overlays, note: str | None, progress: Callable[[float], None] | None
-) -> Iterator[tuple[Frame, NDArray[np.uint8]]]:
-    """Each frame with its picture, in order; ends where the source breaks off, as the job's own rows already tell."""
+    frames: Iterable[Frame],
+    results: Sequence[FrameResult],
+    note: str | None,
+    progress: Callable[[float], None] | None,
+) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """``(seconds, picture)`` in order, the boxes carried from sample to sample."""
+    overlays = _Overlays.of(results)
+    pictures = ((frame.time_seconds, frame.image) for frame in frames)
+    for seconds, image, detections in Carrier(results).through(pictures):
+        if progress:
+            progress(seconds)
+        yield seconds, _draw(image, detections, overlays.at(seconds), note)
+
+
+def _until_it_breaks(source: Source) -> Iterator[Frame]:
+    """Ends where the source breaks off, as the job's own rows already tell."""
     try:
-        for frame in source.frames():
-            if progress:
-                progress(frame.time_seconds)
-            yield frame, _draw(frame.image, overlays.at(frame.time_seconds), note)
+        yield from source.frames()
     except SourceError:
         return
 
 
-def _draw(image: NDArray[np.uint8], result: FrameResult | None, note: str | None) -> NDArray[np.uint8]:
-    if result is not None:
-        image = draw_detections(image, result.detections)
-        caption = caption_of(result)
-        image = draw_caption(image, caption) if caption else image
+def _draw(
+    image: NDArray[np.uint8], detections: Sequence[Detection], result: FrameResult | None, note: str | None
+) -> NDArray[np.uint8]:
+    image = draw_detections(image, detections)
+    caption = caption_of(result) if result is not None else ""
+    image = draw_caption(image, caption) if caption else image
     return draw_note(image, note) if note else image
 
 
@@ -106,34 +123,39 @@ def even_size(size: tuple[int, int]) -> tuple[int, int]:
     return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
 
 
+def _heard(sound: str | None, container: Any, first: Frame) -> Callable[[], Sound] | None:
+    """The sound from the first picture on; opened only once the video's stream is there."""
+    if sound is None or first.pts is None or first.time_base is None:
+        return None
+    origin = first.pts * first.time_base
+    return lambda: Sound(sound, container, origin)
+
+
 def _encode(
-    container: Any, pictures: Iterator[tuple[Frame, NDArray[np.uint8]]], rate: float | None, sound: str | None
+    container: Any,
+    pictures: Iterator[tuple[float, NDArray[np.uint8]]],
+    rate: float | None,
+    heard: Callable[[], Sound] | None,
 ) -> int:
-    stream: Any = None
-    written, first, last = 0, 0.0, -1
     usual = Fraction(rate).limit_denominator(1001) if rate and 0.01 <= rate <= 240 else Fraction(25)
+    first, picture = next(pictures)
+    stream = _add_stream(container, picture, usual)
+    written, last = 0, -1
     with ExitStack() as stack:
-        heard: Sound | None = None
-        for taken, image in pictures:
-            if stream is None:
-                stream, first = _add_stream(container, image, usual), taken.time_seconds
-                if sound is not None and taken.pts is not None and taken.time_base is not None:
-                    heard = stack.enter_context(Sound(sound, container, taken.pts * taken.time_base))
+        sound = stack.enter_context(heard()) if heard is not None else None
+        for moment, image in itertools.chain([(first, picture)], pictures):
             frame = av.VideoFrame.from_ndarray(_fitted(image, stream), format="rgb24")
             frame = frame.reformat(format="yuv420p", dst_colorspace=av.video.reformatter.Colorspace.ITU709)
-            seconds = taken.time_seconds - first
-            last = max(last + 1, round(seconds / TIME_BASE))  # a clock that jumps back must not break the file
+            last = max(last + 1, round((moment - first) / TIME_BASE))  # a clock that jumps back must not break the file
             frame.pts, frame.time_base, frame.duration = last, TIME_BASE, round(1 / usual / TIME_BASE)
             container.mux(stream.encode(frame))
             written += 1
-            if heard is not None:
-                heard.until(seconds)
-        if stream is None:
-            raise OSError("the source has no pictures")
+            if sound is not None:
+                sound.until(moment - first)
         container.mux(stream.encode(None))
-        if heard is not None:
-            heard.until(float(last * TIME_BASE) + 1 / usual)
-            heard.end()
+        if sound is not None:
+            sound.until(float(last * TIME_BASE + 1 / usual))
+            sound.end()
     return written
 
 

@@ -1,0 +1,75 @@
+"""Track ids for a job's results: the same thing has the same number from frame to frame."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from streamer.errors import SourceError
+from streamer.motion import WIDTH, Follower, grey_thumbnail
+from streamer.tracking import Tracker
+
+if TYPE_CHECKING:
+    from streamer.results import FrameResult
+    from streamer.sources.base import Size, Source
+
+Track = Literal["flow", "boxes", "off"]
+TRACKS: tuple[Track, ...] = ("flow", "boxes", "off")
+"""``flow``: by the pictures between the samples, which are decoded for it; ``boxes``: by the boxes alone."""
+
+
+def by_boxes(results: Sequence[FrameResult]) -> tuple[FrameResult, ...]:
+    """The results, their detections with track ids."""
+    tracker = Tracker()
+    return tuple(
+        result
+        if result.error is not None
+        else replace(result, detections=tracker.update(result.detections, result.time_seconds))
+        for result in results
+    )
+
+
+def by_flow(
+    results: Sequence[FrameResult], source: Source, progress: Callable[[float], None] = lambda seconds: None
+) -> tuple[FrameResult, ...]:
+    """The same by optical flow through all pictures of ``source`` (at `flow_size`) from the first result to the last.
+
+    Where the source ends early the rest is done by the boxes alone.
+    """
+    tracker, follower = Tracker(), Follower()
+    waiting = deque(result for result in results if result.error is None)
+    named: dict[int, FrameResult] = {}
+
+    def name_until(seconds: float) -> None:
+        while waiting and waiting[0].time_seconds <= seconds:
+            result = waiting.popleft()
+            found = tracker.update(result.detections, result.time_seconds, follower.boxes)
+            follower.put(tracker.boxes, {detection.track_id for detection in found})
+            named[result.sequence] = replace(result, detections=found)
+
+    for seconds, new_scene in _stepped(source, follower):
+        if new_scene:
+            tracker.restart()
+        name_until(seconds + 1e-6)
+        progress(seconds)
+        if not waiting:
+            break
+    follower.put({}, ())
+    name_until(float("inf"))
+    return tuple(named.get(result.sequence, result) for result in results)
+
+
+def flow_size(size: Size) -> Size:
+    """Small enough for flow, the aspect kept."""
+    scale = min(1.0, WIDTH / size[0])
+    return max(2, round(size[0] * scale)), max(2, round(size[1] * scale))
+
+
+def _stepped(source: Source, follower: Follower) -> Iterator[tuple[float, bool]]:
+    try:
+        for frame in source.frames():
+            yield frame.time_seconds, follower.step(grey_thumbnail(frame.image))
+    except SourceError:
+        return
