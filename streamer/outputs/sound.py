@@ -66,7 +66,8 @@ class Sound:
             self._copy = self._container.add_stream_from_template(stream)
             self._packets = (packet for packet in self._input.demux(stream) if packet.pts is not None and packet.size)
         else:
-            self._encoder = self._container.add_stream("aac", rate=stream.codec_context.sample_rate)
+            context = stream.codec_context
+            self._encoder = self._container.add_stream("aac", rate=context.sample_rate, layout=context.layout.name)
             self._packets = (frame for frame in self._input.decode(stream) if frame.pts is not None)
         self._advance()
 
