@@ -175,6 +175,7 @@ def by_overlap(clip: Clip, sampled: list[Objects], step: int) -> list[Objects]:
 
 def by_bytetrack(clip: Clip, sampled: list[Objects], step: int) -> list[Objects]:
     """With what it needs at few pictures a second: ids at once, and the smallest overlap it takes."""
+    # Peers that need not be installed, so the types of one environment lack them and those of another do not.
     import supervision  # type: ignore[import-not-found,unused-ignore]
     import trackers  # type: ignore[import-not-found,unused-ignore]
 

@@ -104,6 +104,10 @@ class _End:
     open: _Open
 
 
+class _CalledOff(Exception):
+    """Ends an export that nobody waits for any more. No `OSError`, which writers would take for a full disk."""
+
+
 class AnnotateRun:
     """Files, answered one after the other. Iterate over it once, for what happens as it happens.
 
@@ -180,14 +184,14 @@ class AnnotateRun:
 
         def progress(stage: str, seconds: float) -> None:
             if self._stopped.is_set():
-                raise InterruptedError(stage)
+                raise _CalledOff(stage)
             self._progress(job.summary, stage, seconds)
 
         try:
             job.export(progress)
         except StreamerError as error:
             return error
-        except InterruptedError:
+        except _CalledOff:
             return None
         return None
 

@@ -33,7 +33,6 @@ Progress = Callable[[str, float], None]
 class Format:
     """How a format is written."""
 
-    about: str
     writers: tuple[str, ...] = ()
     """``module:function`` in `streamer.outputs`, each a `Write`."""
     stills: bool = False
@@ -43,23 +42,19 @@ class Format:
 
 
 FORMATS: dict[str, Format] = {
-    "jsonl": Format("the journal, a row a frame; always written", boxes=False),
-    "mp4": Format("the video with boxes, captions and its sound"),
-    "srt": Format("subtitles", ("subtitles:write_srt",), boxes=False),
-    "vtt": Format("WebVTT: captions, boxes as metadata, chapters", ("subtitles:write_vtt",)),
-    "csv": Format("tables of frames and of boxes", ("tables:write_csv",)),
-    "parquet": Format("the same tables, typed", ("tables:write_parquet",)),
-    "coco": Format("COCO, with the frames as pictures", ("coco:write_coco",), stills=True),
-    "cvat": Format(
-        "CVAT 1.1 for video and for images", ("cvat:write_cvat_video", "cvat:write_cvat_images"), stills=True
-    ),
+    "jsonl": Format(boxes=False),  # the journal itself, always written
+    "mp4": Format(),
+    "srt": Format(("subtitles:write_srt",), boxes=False),
+    "vtt": Format(("subtitles:write_vtt",)),
+    "csv": Format(("tables:write_csv",)),
+    "parquet": Format(("tables:write_parquet",)),
+    "coco": Format(("coco:write_coco",), stills=True),
+    "cvat": Format(("cvat:write_cvat_video", "cvat:write_cvat_images"), stills=True),
     "label-studio": Format(
-        "Label Studio, video and images",
-        ("label_studio:write_label_studio", "label_studio:write_label_studio_images"),
-        stills=True,
+        ("label_studio:write_label_studio", "label_studio:write_label_studio_images"), stills=True
     ),
-    "yolo": Format("YOLO, with the frames as pictures", ("yolo:write_yolo",), stills=True),
-    "voc": Format("Pascal VOC, with the frames as pictures", ("voc:write_voc",), stills=True),
+    "yolo": Format(("yolo:write_yolo",), stills=True),
+    "voc": Format(("voc:write_voc",), stills=True),
 }
 
 
@@ -79,13 +74,14 @@ def export(
     track: Track = "flow",
     hwaccel: str | None = None,
     progress: Progress = lambda name, seconds: None,
+    wrote: Callable[[Path], None] = lambda path: None,
 ) -> list[Path]:
     """Writes the formats from a journal, into its own folder by default; what was written.
 
     ``source``: where the video is now; where the journal says, by default. It is needed for pictures alone (``mp4``,
     and the formats with frames) and for ``track="flow"``, which follows boxes from frame to frame to give those of the
-    same thing the same id; ``boxes`` does so by the boxes alone, ``off`` gives none. All formats are tried; then the
-    first `StreamerError` of them is raised. Raises `OptionError` for an unknown format and `OutputError` for what is
+    same thing the same id; ``boxes`` does so by the boxes alone, ``off`` gives none. All formats are tried, ``wrote``
+    hears of each file; then the first `StreamerError` of them is raised, others are logged. Raises `OptionError` for an unknown format and `OutputError` for what is
     no journal.
     """
     check_formats(formats)
@@ -100,9 +96,14 @@ def export(
     faults: list[StreamerError] = []
     for name in formats:
         try:
-            written += _write(name, annotations, folder, pictures)
+            for path in _write(name, annotations, folder, pictures):
+                written.append(path)
+                wrote(path)
         except StreamerError as error:
             faults.append(error)
+    for fault in faults[1:]:
+        if str(fault) != str(faults[0]):
+            log.warning("%s", fault)
     if faults:
         raise faults[0]
     return written
@@ -164,7 +165,8 @@ def _tracked(annotations: Annotations, track: Track, pictures: _Pictures) -> tup
         return annotations.results
     if track == "boxes" or pictures.job["source"]["kind"] != "file":
         return by_boxes(annotations.results)
-    window = Sampling.all().between(results[0].time_seconds, results[-1].time_seconds + 0.001)
+    first, last = results[0].time_seconds, results[-1].time_seconds
+    window = Sampling.all().between(max(0.0, first - 0.001), last + 0.001)  # these times are rounded
     try:
         with open_source(pictures.address(), sampling=window, size_for=flow_size, hwaccel=pictures.hwaccel) as source:
             return by_flow(annotations.results, source, lambda seconds: pictures.progress("tracking", seconds))

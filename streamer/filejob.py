@@ -262,13 +262,14 @@ class FileJob:
         formats = [name for name in self._options.formats if name != "jsonl"]
         if formats and self.summary.frames:
             options = self._options
-            self.summary.files += export(
+            export(
                 self.path,
                 formats,
                 source=self.address,
                 track=options.track,
                 hwaccel=options.hwaccel,
                 progress=progress,
+                wrote=self.summary.files.append,
             )
 
     def stop(self) -> None:

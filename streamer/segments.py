@@ -22,7 +22,7 @@ PROMPT = "These pictures are from one part of a video, in order of time. Say in 
 
 _WORD = re.compile(r"\w+")
 _EMPTY = frozenset(
-    "a an and are at by for from in is it its of on or that the their there these this to with".split()  # noqa: SIM905
+    _WORD.findall("a an and are at by for from in is it its of on or that the their there these this to with")
 )
 
 

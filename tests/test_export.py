@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from streamer.annotate import AnnotateJob
-from streamer.errors import OptionError, OutputError, SourceError
+from streamer.errors import ModelError, OptionError, OutputError, SourceError
 from streamer.export import FORMATS, export
 from streamer.filejob import AnnotateOptions
+from streamer.models.base import Request
 from streamer.models.scripted import ScriptedModel
 from streamer.tasks import Task
 from tests.annotating import says_the_numbers
@@ -48,11 +49,26 @@ def test_the_video_may_lie_elsewhere(journal: Path, tmp_path: Path) -> None:
     assert [path.name for path in export(journal, ["yolo"], source=str(moved))] == ["clip.yolo"]
 
 
+def test_a_job_that_failed_throughout_is_exported(tmp_path: Path) -> None:
+    """One task of each frame failed, the other one found boxes."""
+
+    def script(request: Request) -> str:
+        if "output only" not in request.prompt:
+            raise ModelError("scripted", "no memory left")
+        return says_the_numbers(request)
+
+    clip = make_clip(tmp_path / "clip.mp4", even(30))
+    options = AnnotateOptions((Task.caption(), Task.detect("even")), formats=("jsonl", "csv", "coco"))
+    job = AnnotateJob(str(clip), ScriptedModel(script), options, output=tmp_path / "out")
+    assert all(result.error and result.detections for result in job)
+    assert [path.name for path in job.summary.files][:2] == ["clip.jsonl", "clip.csv"]
+
+
 def test_unusable_words_and_files_are_refused(journal: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="format"):
         export(journal, ["avi"])
     with pytest.raises(OptionError, match="track"):
-        export(journal, ["csv"], track="magic")  # type: ignore[arg-type]
+        export(journal, ["csv"], track="magic")  # type: ignore[arg-type] # what the types forbid already
     with pytest.raises(OutputError, match="cannot be read"):
         export(tmp_path / "none.jsonl", ["csv"])
 

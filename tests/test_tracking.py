@@ -423,6 +423,7 @@ def test_a_new_scene_drops_the_boxes_of_the_old_one() -> None:
 def test_the_benchmarks_measures_on_a_case_done_by_hand() -> None:
     sys.path.insert(0, str(BENCHMARKS))
     try:
+        # Found by the path above, which mypy does not know when it looks at this file alone.
         from tracking import idf1, switches  # type: ignore[import-not-found,unused-ignore]
     finally:
         sys.path.remove(str(BENCHMARKS))

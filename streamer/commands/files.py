@@ -130,13 +130,18 @@ def export(
     chosen, failed = _formats(formats), False
     for journal in journals:
         try:
-            written = write(journal, chosen, output=output, source=source, track=_track(track), hwaccel=hwaccel)
+            write(
+                journal,
+                chosen,
+                output=output,
+                source=source,
+                track=_track(track),
+                hwaccel=hwaccel,
+                wrote=lambda path: terminal.out.print(f"wrote {path}", markup=False),
+            )
         except StreamerError as error:
             terminal.failure("failed", error)
             failed = True
-            continue
-        for path in written:
-            terminal.out.print(f"wrote {path}", markup=False)
     if failed:
         raise typer.Exit(1)
 

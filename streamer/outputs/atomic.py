@@ -45,6 +45,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise _refused(path, error) from error
     finally:
+        if old.exists() and not path.exists():
+            os.replace(old, path)
         for left in (temporary, old):
             shutil.rmtree(left, ignore_errors=True)
 

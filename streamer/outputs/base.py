@@ -59,8 +59,8 @@ class Annotations:
 
     @property
     def labels(self) -> list[str]:
-        """All labels that were detected, in the order of the alphabet."""
-        return sorted({detection.label for result in self.results for detection in result.detections})
+        """All labels in the results without an error, in the order of the alphabet."""
+        return sorted({detection.label for result in self.good for detection in result.detections})
 
     @property
     def good(self) -> list[FrameResult]:

@@ -14,6 +14,9 @@ log = logging.getLogger(__name__)
 COPIED = frozenset(("aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"))
 """Codecs that MP4 holds and players know there."""
 
+TIMEOUT_SECONDS = 30.0
+"""After which a server that says nothing is given up."""
+
 
 class Sound:
     """The first audio stream of ``url``, muxed into ``container`` bit by bit. A context manager.
@@ -30,7 +33,7 @@ class Sound:
         self._copy: Any = None
         self._encoder: Any = None
         try:
-            self._input = av.open(url, metadata_errors="ignore")
+            self._input = av.open(url, metadata_errors="ignore", timeout=TIMEOUT_SECONDS)
             if self._input.streams.audio:
                 self._begin(self._input.streams.audio[0])
         except (av.FFmpegError, ValueError) as error:
