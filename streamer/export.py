@@ -50,9 +50,7 @@ FORMATS: dict[str, Format] = {
     "parquet": Format(("tables:write_parquet",)),
     "coco": Format(("coco:write_coco",), stills=True),
     "cvat": Format(("cvat:write_cvat_video", "cvat:write_cvat_images"), stills=True),
-    "label-studio": Format(
-        ("label_studio:write_label_studio", "label_studio:write_label_studio_images"), stills=True
-    ),
+    "label-studio": Format(("label_studio:write_label_studio", "label_studio:write_label_studio_images"), stills=True),
     "yolo": Format(("yolo:write_yolo",), stills=True),
     "voc": Format(("voc:write_voc",), stills=True),
 }
@@ -81,8 +79,8 @@ def export(
     ``source``: where the video is now; where the journal says, by default. It is needed for pictures alone (``mp4``,
     and the formats with frames) and for ``track="flow"``, which follows boxes from frame to frame to give those of the
     same thing the same id; ``boxes`` does so by the boxes alone, ``off`` gives none. All formats are tried, ``wrote``
-    hears of each file; then the first `StreamerError` of them is raised, others are logged. Raises `OptionError` for an unknown format and `OutputError` for what is
-    no journal.
+    hears of each file; then the first `StreamerError` of them is raised, others are logged. Raises `OptionError` for
+    an unknown format and `OutputError` for what is no journal.
     """
     check_formats(formats)
     if track not in TRACKS:
