@@ -325,7 +325,7 @@ def test_a_name_that_is_no_utf_8(model: Path, clip: Path, tmp_path: Path) -> Non
 def test_help_names_every_command(run: Run) -> None:
     said = run("--help")
     assert said.code == 0
-    for command in ("demo", "watch", "annotate", "ask", "budgets", "doctor"):
+    for command in ("demo", "watch", "annotate", "export", "ask", "budgets", "doctor"):
         assert f" {command} " in said.out
         assert run(command, "--help").code == 0
 
@@ -457,3 +457,21 @@ def test_tables_are_whole_where_no_terminal_is(capsys: pytest.CaptureFixture[str
     assert head.split() == ["label", "x1", "y1", "x2", "y2"]
     assert row.split()[-4:] == ["0", "0", "100", "50"]
     assert ("a label that goes on and on " * 10).strip() in row
+
+
+# -- export
+
+
+def test_export_writes_from_the_journal_alone(run: Run, model: Path, clip: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"# what to look at\n\n{clip}\n")
+    out = tmp_path / "r"
+    ended = run("annotate", "--list", listed, "-o", out, "--model", model, "--budget", 70, "--formats", "jsonl")
+    assert ended.code == 0, ended.err
+    ended = run("export", out / "clip.jsonl", "--formats", "srt,csv", "-o", tmp_path / "e")
+    assert (ended.code, ended.err) == (0, "")
+    names = ["clip.srt", "clip.csv", "clip.detections.csv"]
+    assert ended.out == "".join(f"wrote {tmp_path / 'e' / name}\n" for name in names)
+    missing = run("export", tmp_path / "none.jsonl", "--formats", "srt")
+    assert (missing.code, "none.jsonl: it cannot be read" in missing.err) == (1, True)
+    assert run("export", out / "clip.jsonl", "--formats", "avi").code == 2
