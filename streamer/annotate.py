@@ -6,7 +6,6 @@ the next ones are decoded and the one before it is encoded. A batch of the model
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections import deque
@@ -23,9 +22,9 @@ from streamer.analyzer import Analyzer, Job
 from streamer.batching import BatchSize
 from streamer.errors import StreamerError
 from streamer.filejob import AnnotateOptions, FileJob, Sampled, Summary
+from streamer.outputs.naming import output_names
 from streamer.results import FrameResult
 from streamer.sampling import Sampling
-from streamer.sources.finding import is_address, is_pattern, local_path
 from streamer.tasks import Task
 
 if TYPE_CHECKING:
@@ -350,32 +349,6 @@ class AnnotateJob:
     def _progress(self, summary: Summary, stage: str, seconds: float) -> None:
         self.summary = summary
         self.on_progress(stage, seconds)
-
-
-def output_names(addresses: Sequence[str]) -> list[str]:
-    """What the files about each source are called: its name without its ending, and no name twice.
-
-    >>> output_names(["a/street.mp4", "b/street.mov", "b/street.mp4", "pictures/*.png"])
-    ['street', 'street (2)', 'street (3)', 'pictures']
-    """
-    names: list[str] = []
-    for address in addresses:
-        wanted = _output_name(address)
-        name, number = wanted, 2
-        while name.casefold() in map(str.casefold, names):
-            name, number = f"{wanted} ({number})", number + 1
-        names.append(name)
-    return names
-
-
-def _output_name(address: str) -> str:
-    if is_address(address):
-        name = Path(redact(address).partition("?")[0]).stem
-    else:
-        path = local_path(address).resolve()
-        path = path.parent if is_pattern(address) else path
-        name = path.name if path.is_dir() or is_pattern(address) else path.stem
-    return re.sub(r"[^\w .()+,@=-]+", "-", name).strip("- .") or "answers"
 
 
 def annotate(

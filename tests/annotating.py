@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from streamer.annotate import AnnotateRun, output_names
+from streamer.annotate import AnnotateRun
 from streamer.filejob import AnnotateOptions
 from streamer.models.base import Request
 from streamer.models.scripted import ScriptedModel
+from streamer.outputs.naming import output_names
 from streamer.sampling import Sampling
 from streamer.sources.synthetic import read_counter
 from streamer.tasks import Task

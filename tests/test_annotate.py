@@ -14,12 +14,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from streamer.annotate import AnnotateJob, annotate, output_names
+from streamer.annotate import AnnotateJob, annotate
 from streamer.errors import ModelError, OptionError, OutputError, SourceError
 from streamer.filejob import AnnotateOptions
 from streamer.models.base import Request
 from streamer.models.scripted import ScriptedModel
 from streamer.outputs.jsonl import read_journal, result_from_json
+from streamer.outputs.naming import output_names
 from streamer.sampling import Sampling
 from streamer.sources.synthetic import read_counter
 from streamer.tasks import Task

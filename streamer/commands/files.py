@@ -76,9 +76,10 @@ def annotate(
 ) -> None:
     """Caption and detect on the frames of files: a journal of JSON lines, an annotated video, other formats for each.
     Started again, a job goes on where it was."""
-    from streamer.annotate import AnnotateRun, output_names
+    from streamer.annotate import AnnotateRun
     from streamer.filejob import AnnotateOptions
     from streamer.outputs.atomic import check_folder
+    from streamer.outputs.naming import output_names
     from streamer.progress import job_progress
     from streamer.sampling import Sampling
     from streamer.sources import expand
