@@ -9,6 +9,8 @@
     │   ├── ModelMemoryError   ... because memory does not suffice
     │   └── ModelInterrupted   ... because somebody called it off
     ├── OutputError          a result cannot be written
+    ├── HistoryError         the history cannot be read or written
+    ├── NotifyError          a channel did not take an alert
     └── MissingExtraError    an optional package is not installed
 
 Each takes facts and makes the sentence itself: what happened, to what, and what to do about it.
@@ -86,6 +88,29 @@ class OutputError(StreamerError):
     def __str__(self) -> str:
         advice = f" ({self.remedy})" if self.remedy else ""
         return f"{self.path}: {self.reason}{advice}"
+
+
+class HistoryError(StreamerError):
+    """The history at ``url`` (kept without its password) cannot be read or written: ``reason``, ``remedy``."""
+
+    def __init__(self, url: object, reason: str, remedy: str = "") -> None:
+        super().__init__(url, reason, remedy)
+        self.url, self.reason, self.remedy = redact(str(url)), reason, remedy
+
+    def __str__(self) -> str:
+        advice = f" ({self.remedy})" if self.remedy else ""
+        return f"history {self.url}: {self.reason}{advice}"
+
+
+class NotifyError(StreamerError):
+    """``channel`` did not take an alert: ``reason``, without secrets. ``lasting``: trying again cannot help."""
+
+    def __init__(self, channel: str, reason: str, *, lasting: bool = False) -> None:
+        super().__init__(channel, reason)
+        self.channel, self.reason, self.lasting = channel, reason, lasting
+
+    def __str__(self) -> str:
+        return f"channel {self.channel}: {self.reason}"
 
 
 class MissingExtraError(StreamerError, ImportError):
