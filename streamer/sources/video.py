@@ -147,10 +147,11 @@ class VideoSource(SampledSource):
         decoder = Decoder(self._target, counters)
         longest = max(decoder.duration_seconds or _LONGEST_GAP_SECONDS, Fraction(10))
         timeline = Timeline(decoder.stream.time_base, decoder.rate, longest)
-        read = packets = 0
+        read = packets = slots = 0
         try:
             for packet in decoder.packets():
                 packets += packet.size > 0
+                slots = max(slots, (packet.dts or 0) + 1)
                 for frame in decoder.decode(packet):
                     if self._closed.is_set():
                         return
@@ -161,7 +162,7 @@ class VideoSource(SampledSource):
                     yield picture
                 if self._closed.is_set():
                     return
-            self._check_end(decoder, packets, read)
+            self._check_end(decoder, max(packets, slots) if _has_slots(decoder) else packets, read)
         except SourceError as error:
             raise SourceError(self._target.address, error.reason, error.remedy, frames_read=read) from error
         finally:
@@ -177,3 +178,8 @@ class VideoSource(SampledSource):
             raise SourceError(
                 self._target.address, "no picture in it can be decoded", "check that it plays; it may be damaged"
             )
+
+
+def _has_slots(decoder: Decoder) -> bool:
+    """AVI has a place for a picture at each tick, and counts those that it leaves empty too."""
+    return "avi" in decoder.container.format.name
