@@ -96,7 +96,7 @@ def says_where(request: Request) -> str:
 
 
 @pytest.fixture(params=CLIPS, ids=lambda clip: clip.name)
-def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Clip, Path]]:
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Clip, Path]:
     clip: Clip = request.param
     source = clip.make(tmp_path / clip.name)
     formats = ("jsonl", "srt", "vtt", "coco", "cvat", "label-studio", "yolo", "voc")
@@ -104,7 +104,7 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Clip,
     model = ScriptedModel(says_where)
     model.caveat = None  # it would stand in the subtitles
     list(AnnotateJob(str(source), model, options, output=tmp_path / "out"))
-    yield clip, tmp_path / "out"
+    return clip, tmp_path / "out"
 
 
 def check(found: Sequence[tuple[int, Box]], clip: Clip, within: float = 1.0) -> None:
@@ -156,7 +156,8 @@ def test_the_annotated_video_has_each_picture_at_its_time(clip: Clip, tmp_path: 
     assert [float(frame.time or 0) for frame in frames] == pytest.approx([time - times[0] for time in times], abs=0.002)
     assert abs(frames[0].width - clip.size[0]) <= 1
     assert abs(frames[0].height - clip.size[1]) <= 1
-    assert [read_counter(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)) for frame in frames] == list(range(len(times)))
+    shown = [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in frames]
+    assert [read_counter(image) for image in shown] == list(range(len(times)))
 
 
 def _coco(path: Path) -> Iterator[tuple[int, Box]]:
