@@ -32,7 +32,8 @@ from common import arguments, report
 from decode import FPS, Clip
 from numpy.typing import NDArray
 
-from streamer.annotate import AnnotateOptions, AnnotateRun, Failed, Finished
+from streamer.annotate import AnnotateRun, Failed, Finished
+from streamer.filejob import AnnotateOptions
 from streamer.models import load
 from streamer.models.base import Request, VisionModel
 from streamer.models.scripted import ScriptedModel

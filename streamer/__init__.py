@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from streamer.results import Detection, FrameResult, Timings, Usage
     from streamer.sampling import Sampling
     from streamer.server import Server
+    from streamer.settings import StreamSettings
     from streamer.sources import Source, expand, open_source
-    from streamer.streams import StreamSettings
     from streamer.tasks import Task
 
 _HOMES = {
@@ -54,7 +54,7 @@ _HOMES = {
     "streamer.sampling": ("Sampling",),
     "streamer.server": ("Server",),
     "streamer.sources": ("Source", "expand", "open_source"),
-    "streamer.streams": ("StreamSettings",),
+    "streamer.settings": ("StreamSettings",),
     "streamer.tasks": ("Task",),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

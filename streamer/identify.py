@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
+from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 from streamer.errors import SourceError
 from streamer.motion import WIDTH, Follower, grey_thumbnail
-from streamer.tracking import Tracker
+from streamer.tracking import Tracker, TrackerOptions
 
 if TYPE_CHECKING:
     from streamer.results import FrameResult
@@ -19,10 +21,13 @@ Track = Literal["flow", "boxes", "off"]
 TRACKS: tuple[Track, ...] = ("flow", "boxes", "off")
 """``flow``: by the pictures between the samples, which are decoded for it; ``boxes``: by the boxes alone."""
 
+MISSED = 3
+"""Samples for which a track that is not seen can come back, if that is longer than the usual patience."""
+
 
 def by_boxes(results: Sequence[FrameResult]) -> tuple[FrameResult, ...]:
     """The results, their detections with track ids."""
-    tracker = Tracker()
+    tracker = Tracker(_options(results))
     return tuple(
         result
         if result.error is not None
@@ -38,7 +43,7 @@ def by_flow(
 
     Where the source ends early the rest is done by the boxes alone.
     """
-    tracker, follower = Tracker(), Follower()
+    tracker, follower = Tracker(_options(results)), Follower()
     waiting = deque(result for result in results if result.error is None)
     named: dict[int, FrameResult] = {}
 
@@ -59,6 +64,13 @@ def by_flow(
     follower.put({}, ())
     name_until(float("inf"))
     return tuple(named.get(result.sequence, result) for result in results)
+
+
+def _options(results: Sequence[FrameResult]) -> TrackerOptions:
+    """A thing may be missed twice, however far apart the samples are."""
+    gaps = [after.time_seconds - before.time_seconds for before, after in pairwise(results)]
+    usual = median(gaps) if gaps else 0.0
+    return TrackerOptions(patience_seconds=max(TrackerOptions().patience_seconds, MISSED * usual))
 
 
 def flow_size(size: Size) -> Size:

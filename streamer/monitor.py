@@ -5,15 +5,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from streamer.analyzer import Analyzer, Job
 from streamer.display import EncodedPicture
-from streamer.errors import OptionError
+from streamer.errors import ModelError, OptionError
+from streamer.frames import Frame
 from streamer.results import FrameResult
-from streamer.streams import Opener, Stream, StreamSettings, StreamStatus
+from streamer.settings import StreamSettings, StreamStatus
+from streamer.streams import Opener, Stream
 
 if TYPE_CHECKING:
     from streamer.models.base import VisionModel
@@ -37,6 +41,21 @@ Event = FrameResult | EncodedPicture | StreamStatus | StreamRemoved
 """What subscribers get: an answer, a picture to show (only while somebody looks), a stream's new state or settings."""
 Subscriber = Callable[[Event], None]
 """Called on the job's threads: it must return soon, and must not call `Monitor.close` or `Monitor.remove`."""
+Follower = Callable[[FrameResult, Frame | None], None]
+"""As a `Subscriber`, with a result and its frame, which has the picture for viewers too (``display``); None for an
+unchanged frame."""
+MAX_QUESTIONS = 16
+"""Jobs beside the streams' that may wait for the model."""
+QUESTIONS_A_BATCH = 2
+"""So many of them go into a batch with the streams' frames, so that neither holds up the other."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Batch:
+    """What the model thread handles at once."""
+
+    frames: dict[Stream, Job | FrameResult]
+    questions: list[tuple[Job, Future[FrameResult]]]
 
 
 class Monitor:
@@ -58,6 +77,8 @@ class Monitor:
         self._streams: dict[str, Stream] = {}
         self._next_number = 1
         self._subscribers: tuple[Subscriber, ...] = ()
+        self._followers: tuple[Follower, ...] = ()
+        self._questions: deque[tuple[Job, Future[FrameResult]]] = deque()
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
         self._thread.start()
@@ -89,6 +110,7 @@ class Monitor:
                 reused=self._deliver,
                 changed=self._tell_status,
                 shown=self._tell,
+                followed=lambda: bool(self._followers),
             )
             self._next_number += 1
             self._streams[name] = stream
@@ -139,6 +161,29 @@ class Monitor:
 
         return unsubscribe
 
+    def follow(self, follower: Follower) -> Callable[[], None]:
+        """Calls ``follower`` with every result and its frame from now on; the returned function ends that."""
+        with self._lock:
+            self._followers = (*self._followers, follower)
+
+        def unfollow() -> None:
+            with self._lock:
+                self._followers = tuple(other for other in self._followers if other is not follower)
+
+        return unfollow
+
+    def submit(self, job: Job) -> Future[FrameResult]:
+        """Asks the model something beside the streams' own tasks, soon: the result has an ``error`` where the model
+        failed. Raises `ModelError` where too many such questions wait; those that wait when the job ends are
+        cancelled."""
+        future: Future[FrameResult] = Future()
+        with self._ready:
+            if self._closing or len(self._questions) >= MAX_QUESTIONS:
+                raise ModelError(self.model.name, "too many questions wait for it", "ask again in a while")
+            self._questions.append((job, future))
+            self._ready.notify()
+        return future
+
     def look(self, name: str) -> Callable[[], None]:
         """Asks for the stream's pictures until the returned function is called (once; again does nothing). They are
         encoded once, however many look. Raises `OptionError` for an unknown name."""
@@ -166,10 +211,15 @@ class Monitor:
         results reach nobody."""
         with self._lock:
             self._closing, self._subscribers = True, ()
+            self._followers = ()
             streams, self._streams = tuple(self._streams.values()), {}
         for stream in streams:
             stream.stop()
-        self._wake_model()
+        with self._ready:
+            waiting, self._questions = tuple(self._questions), deque()
+            self._ready.notify()
+        for _, future in waiting:
+            future.cancel()
         deadline = time.monotonic() + CLOSE_SECONDS
         for stream in streams:
             if not stream.join(max(0.0, deadline - time.monotonic())):
@@ -200,22 +250,35 @@ class Monitor:
     def _work(self) -> None:
         while batch := self._next_batch():
             jobs: dict[Stream, Job] = {}
-            for stream, taken in batch.items():
+            for stream, taken in batch.frames.items():
                 if isinstance(taken, Job):
                     jobs[stream] = taken
                 else:
                     self._deliver(stream, taken)
-            for (stream, job), result in zip(jobs.items(), self._analyze(tuple(jobs.values())), strict=True):
-                self._deliver(stream, _aged(job, result))
+            asked = [*jobs.values(), *(job for job, _ in batch.questions)]
+            results = self._analyze(asked) if asked else []
+            for (stream, job), result in zip(jobs.items(), results, strict=False):
+                self._deliver(stream, _aged(job, result), job.frame)
+            for (_, future), result in zip(batch.questions, results[len(jobs) :], strict=True):
+                future.set_result(result)
 
-    def _next_batch(self) -> dict[Stream, Job | FrameResult]:
-        """Waits until a frame waits; empty at the end of the job."""
+    def _next_batch(self) -> _Batch | None:
+        """Waits until a frame or a question waits; None at the end of the job."""
         with self._ready:
             while not self._closing:
-                if batch := self._take(time.monotonic()):
-                    return batch
+                frames, questions = self._take(time.monotonic()), self._take_questions()
+                if frames or questions:
+                    return _Batch(frames, questions)
                 self._ready.wait()
-        return {}
+        return None
+
+    def _take_questions(self) -> list[tuple[Job, Future[FrameResult]]]:
+        taken: list[tuple[Job, Future[FrameResult]]] = []
+        while self._questions and len(taken) < QUESTIONS_A_BATCH:
+            job, future = self._questions.popleft()
+            if future.set_running_or_notify_cancel():
+                taken.append((job, future))
+        return taken
 
     def _take(self, now: float) -> dict[Stream, Job | FrameResult]:
         """At most ``max_batch`` jobs, and the unchanged frames met on the way with their answers."""
@@ -239,14 +302,20 @@ class Monitor:
             log.exception("model %s: the batch failed", self.model.name)
             return [_failed(job, self.model.name, f"the model failed: {type(error).__name__}: {error}") for job in jobs]
 
-    def _deliver(self, stream: Stream, result: FrameResult) -> None:
+    def _deliver(self, stream: Stream, result: FrameResult, frame: Frame | None = None) -> None:
         """Of an analysed frame on the model thread, of an unchanged one on its stream's own where nothing is before
         it."""
         with self._lock:
             if self._streams.get(stream.name) is not stream:
                 return
+        result = stream.identified(result)
         stream.finished(result)
         self._tell(result)
+        for follower in self._followers:
+            try:
+                follower(result, frame)
+            except Exception:  # a follower's fault is its own
+                log.exception("a follower failed on %r", result)
         stream.keep(result)
 
     # -- telling

@@ -6,29 +6,26 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from streamer.addresses import redact
 from streamer.analyzer import Job
 from streamer.buffers import LatestSlot
 from streamer.display import EncodedPicture, display_size, encode_jpeg
-from streamer.errors import OptionError, StreamerError
+from streamer.errors import StreamerError
 from streamer.frames import Frame
 from streamer.gating import (
-    MAX_AGE_SECONDS,
-    THRESHOLD,
     AutoBudget,
     Gate,
     Sight,
     asks_for_detail,
-    check_threshold,
     repeated,
 )
-from streamer.models.base import BUDGETS
 from streamer.pacing import Pace, Rate
-from streamer.tasks import Task
+from streamer.settings import StreamSettings, StreamStatus
+from streamer.tracking import Tracker, TrackerOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,101 +39,12 @@ log = logging.getLogger(__name__)
 Opener = Callable[[], "Source"]
 """Opens a stream's source; called on the stream's own thread, again at every restart."""
 
-MAX_TASKS = 16
 STALL_SECONDS = 3.0
 STALE_SECONDS = 10.0
 """A frame that waited longer than this (or two intervals, if longer) is not analysed any more."""
+MISSED = 3
+"""Intervals between frames for which a track that is not seen can come back, if that is longer than the usual."""
 _STILL_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class StreamSettings:
-    """What is done with a stream; changed as a whole, so that nobody sees half a change."""
-
-    tasks: tuple[Task, ...] = field(default_factory=lambda: (Task.caption(),))
-    """Asked of every analysed frame; names are unique. Empty: only pictures are shown."""
-    budget: int | Literal["auto"] = 280
-    """Soft tokens per picture: one of `BUDGETS`, or ``auto``, low while little changes (see `AutoBudget`)."""
-    gate: float = THRESHOLD
-    """How much a frame must differ from the one analysed last, in 0..1; any other gets its answers again, marked as
-    reused. 0 analyses every frame."""
-    gate_seconds: float = MAX_AGE_SECONDS
-    """After which an unchanged frame is analysed all the same."""
-    fps: float = 1.0
-    """Frames to analyse a second, at most."""
-    display_fps: float = 12.0
-    """Pictures to show a second, at most."""
-    display_width: int = 960
-    """Pixels across of shown pictures, at most."""
-    paused: bool = False
-    """True stops the analysis; pictures go on."""
-
-    def __post_init__(self) -> None:
-        names = [task.name for task in self.tasks]
-        if len(set(names)) < len(names) or len(names) > MAX_TASKS:
-            raise OptionError("tasks", ", ".join(names), f"at most {MAX_TASKS} tasks of different names")
-        if self.budget != "auto" and self.budget not in BUDGETS:
-            raise OptionError("budget", self.budget, "one of " + ", ".join(map(str, (*BUDGETS, "auto"))))
-        check_threshold(self.gate)
-        for name, value, low, high in (
-            ("fps", self.fps, 0.01, 60),
-            ("display_fps", self.display_fps, 0.1, 60),
-            ("display_width", self.display_width, 64, 3840),
-            ("gate_seconds", self.gate_seconds, 0.1, 86_400),
-        ):
-            if not low <= value <= high:
-                raise OptionError(name, value, f"a number from {low:g} to {high:g}")
-
-    def with_task(self, task: Task) -> StreamSettings:
-        """The same with ``task`` in the place of the task of that name, or behind the others."""
-        if any(old.name == task.name for old in self.tasks):
-            return replace(self, tasks=tuple(task if old.name == task.name else old for old in self.tasks))
-        return replace(self, tasks=(*self.tasks, task))
-
-    def without_task(self, name: str) -> StreamSettings:
-        """The same without the task of that name (if there is one)."""
-        return replace(self, tasks=tuple(task for task in self.tasks if task.name != name))
-
-    def answers_like(self, other: StreamSettings) -> bool:
-        """Whether answers given under the other settings may stand under these."""
-        names = ("tasks", "budget", "gate", "gate_seconds", "paused")
-        return all(getattr(self, name) == getattr(other, name) for name in names)
-
-    @property
-    def window(self) -> int:
-        """Most successive frames that a task is about."""
-        return max((task.frames for task in self.tasks), default=1)
-
-
-@dataclass(frozen=True, slots=True)
-class StreamStatus:
-    """A stream as it stands at one moment."""
-
-    name: str
-    number: int
-    """Small, unique in a `Monitor`, never used again."""
-    revision: int
-    """Rises with every change of state or settings."""
-    address: str
-    """Without passwords."""
-    state: State
-    reason: str
-    """Why it is in that state, in words; may be empty."""
-    since_seconds: float
-    """Seconds for which it has been in that state."""
-    settings: StreamSettings
-    source_size: tuple[int, int] | None
-    kind: str
-    codec: str
-    analysed_fps: float
-    picture_fps: float
-    counts: Mapping[str, int]
-    """``pictures`` decoded, ``analysed``, ``reused`` (unchanged frames that got the answers before them), and frames
-    without an answer by reason: ``replaced`` (a newer one took the place), ``stale`` (waited too long), ``paused``,
-    ``failed`` (the model could not answer); ``dropped`` pictures came faster than they could be handled."""
-    reconnects: int
-    reused_fps: float = 0.0
-    """Unchanged frames a second; `analysed_fps` does not count them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,6 +62,7 @@ class Stream:
     ``prepare(image, budget)`` is called with the picture of a frame that waits, then ``ready()``; ``reused(self,
     result)`` with the answers of an unchanged one, ``changed(self)`` when state or settings changed, ``shown(picture)``
     with each encoded picture; all of them on the stream's thread, ``changed`` also on that of the caller of `change`.
+    ``followed()`` says whether frames need the picture for viewers too.
     """
 
     def __init__(
@@ -170,10 +79,11 @@ class Stream:
         reused: Callable[[Stream, FrameResult], None],
         changed: Callable[[Stream], None],
         shown: Callable[[EncodedPicture], None],
+        followed: Callable[[], bool] = lambda: False,
     ) -> None:
         self.name, self.number = name, number
         self._opener, self._address, self._size_for = opener, redact(address), size_for
-        self._prepare = prepare
+        self._prepare, self._followed = prepare, followed
         self._ready, self._reused, self._changed, self._shown = ready, reused, changed, shown
         self._lock = threading.Lock()
         self._settings = settings
@@ -194,6 +104,8 @@ class Stream:
         """Sequence of the frame whose answer unchanged frames may have once it was handed out."""
         self._known: FrameResult | None = None
         """That answer; None while the model thread has it in hand."""
+        self._tracking = threading.Lock()
+        self._tracker = Tracker(_tracking_of(settings))
         self._slot: LatestSlot[_Waiting] = LatestSlot()
         self.waiting_since: float | None = None
         """``time.monotonic()`` since when a frame (this or one before it) waits for the model; None if none does."""
@@ -244,6 +156,9 @@ class Stream:
                 return
             if not new.answers_like(self._settings):
                 self._gate, self._asked, self._known = _gate_of(new), None, None
+            if new.fps != self._settings.fps:
+                with self._tracking:
+                    self._tracker.options = _tracking_of(new)
             self._settings, self._revision = new, self._revision + 1
             self._analysis.set_rate(new.fps)
             self._display.set_rate(new.display_fps)
@@ -320,6 +235,14 @@ class Stream:
             self._asked, self._known = frame.sequence, None
         budget = waiting.budget if settings.budget == "auto" else settings.budget
         return Job(frame, tasks, budget, earlier)
+
+    def identified(self, result: FrameResult) -> FrameResult:
+        """The result, its detections with the ids of their tracks. To be asked once of each, in order of time."""
+        if result.error is not None:
+            return result
+        with self._tracking:
+            found = self._tracker.update(result.detections, result.time_seconds)
+        return replace(result, detections=found)
 
     def finished(self, result: FrameResult) -> None:
         """Counts a result that is handed out."""
@@ -412,6 +335,7 @@ class Stream:
 
     def _frame(self, picture: Picture, budget: int, now: float) -> Frame:
         image = picture.scaled(self._size_for(picture.source_size, budget))
+        wide = display_size(picture.source_size, self._settings.display_width)
         return Frame(
             image=image,
             source_size=picture.source_size,
@@ -423,6 +347,7 @@ class Stream:
             time_base=picture.time_base,
             captured_at=now if picture.captured_at is None else picture.captured_at,
             decode_ms=picture.decode_ms,
+            display=picture.scaled(wide) if self._followed() else None,
         )
 
     def _offer(self, waiting: _Waiting) -> None:
@@ -503,3 +428,8 @@ class Stream:
 
 def _gate_of(settings: StreamSettings) -> Gate:
     return Gate(settings.gate, max_age_seconds=settings.gate_seconds, window=settings.window)
+
+
+def _tracking_of(settings: StreamSettings) -> TrackerOptions:
+    """A thing may be missed twice, however far apart the frames are."""
+    return TrackerOptions(patience_seconds=max(TrackerOptions().patience_seconds, MISSED / settings.fps))

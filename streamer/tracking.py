@@ -101,11 +101,12 @@ class _Guess(NamedTuple):
 class Tracker:
     """Gives detections of samples in order of time the ids of their tracks: from 1, never one twice.
 
-    The same calls give the same ids. A time before the last one (a source that began anew) ends all tracks.
+    ``options`` may be changed at any time. The same calls give the same ids. A time before the last one (a source that
+    began anew) ends all tracks.
     """
 
     def __init__(self, options: TrackerOptions | None = None) -> None:
-        self._options = options or TrackerOptions()
+        self.options = options or TrackerOptions()
         self._tracks: list[_Track] = []
         self._count = 0
         self._now = -math.inf
@@ -131,7 +132,7 @@ class Tracker:
         if time_seconds < self._now:
             self.restart()
         self._now = time_seconds
-        patience = self._options.patience_seconds + 1e-9
+        patience = self.options.patience_seconds + 1e-9
         self._tracks = [track for track in self._tracks if time_seconds - track.seen <= patience]
         flow = moved or {}
         pairs = {found: self._tracks[place] for place, found in assign(self._fits(detections, flow))}
@@ -157,8 +158,8 @@ class Tracker:
             self._tracks.append(track)
         else:
             expected = moved.get(track.number) or track.predicted(self._now)
-            track.see(detection, self._now, expected, self._options.smoothing)
-        label = track.label if self._options.voted_labels else detection.label
+            track.see(detection, self._now, expected, self.options.smoothing)
+        label = track.label if self.options.voted_labels else detection.label
         return replace(detection, label=label, box=track.shown, track_id=track.number)
 
 

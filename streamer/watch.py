@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from streamer.errors import OptionError
 from streamer.monitor import Monitor
 from streamer.server import Server
+from streamer.settings import StreamSettings
 from streamer.sources import LiveOptions, open_source, stream_name
-from streamer.streams import Opener, StreamSettings
+from streamer.streams import Opener
 
 if TYPE_CHECKING:
     from streamer.models.base import VisionModel

@@ -13,7 +13,7 @@ from streamer.monitor import Monitor
 from streamer.server import Server
 from streamer.server.picture import Picture
 from streamer.server.protocol import Hello, Result, Snapshot, Stream
-from streamer.streams import StreamSettings
+from streamer.settings import StreamSettings
 from streamer.tasks import Task
 from tests.server.rig import Camera
 

@@ -23,8 +23,9 @@ from streamer.models.scripted import ScriptedModel
 from streamer.monitor import Event, Monitor, StreamRemoved
 from streamer.pacing import Pace, Rate
 from streamer.results import FrameResult, Usage
+from streamer.settings import StreamSettings, StreamStatus
 from streamer.sources import LiveOptions, open_source
-from streamer.streams import Opener, StreamSettings, StreamStatus
+from streamer.streams import Opener
 from streamer.tasks import Task
 from tests.media import even, make_clip
 from tests.server.rig import Camera, eventually, refused

@@ -14,7 +14,7 @@ from streamer.client import Client
 from streamer.errors import OptionError, SourceError
 from streamer.models.scripted import ScriptedModel
 from streamer.server.protocol import Result, Snapshot
-from streamer.streams import StreamSettings
+from streamer.settings import StreamSettings
 from streamer.tasks import Task
 from streamer.watch import opener, sample_video, watch
 from tests.media import even, make_clip

@@ -30,7 +30,7 @@ from streamer.tasks import Task
 if TYPE_CHECKING:
     from streamer.models.base import VisionModel
     from streamer.monitor import Monitor
-    from streamer.streams import StreamSettings
+    from streamer.settings import StreamSettings
 
 
 def demo(
@@ -39,7 +39,7 @@ def demo(
     video: Annotated[str | None, typer.Option(help="Another video than the sample.")] = None,
 ) -> None:
     """The whole way in a minute: tiny watches a drawn street and shows what it sees, without any download."""
-    from streamer.streams import StreamSettings
+    from streamer.settings import StreamSettings
     from streamer.watch import sample_video
 
     settings = StreamSettings(tasks=(Task.caption(), Task.detect()), budget=70, fps=2.0)
@@ -75,8 +75,8 @@ def watch(
     udp: Annotated[bool, typer.Option(help="RTSP over UDP instead of TCP.")] = False,
 ) -> None:
     """Watch cameras, streams or files live in the browser."""
+    from streamer.settings import StreamSettings
     from streamer.sources import LiveOptions
-    from streamer.streams import StreamSettings
 
     settings = StreamSettings(tasks=tasks_of(task, prompt, detect), budget=live_budget(budget), fps=fps, gate=gate)
     live = LiveOptions(transport="udp" if udp else "tcp")

@@ -19,7 +19,8 @@ from streamer.server import protocol
 from streamer.server.inbox import Inbox
 from streamer.server.outbox import Outbox
 from streamer.server.picture import picture_message
-from streamer.streams import Opener, StreamSettings, StreamStatus
+from streamer.settings import StreamSettings, StreamStatus
+from streamer.streams import Opener
 
 if TYPE_CHECKING:
     from streamer.server.protocol import Result, Told

@@ -26,7 +26,7 @@ from streamer.server.parts import (
     TimingsPart,
     UsagePart,
 )
-from streamer.streams import StreamSettings, StreamStatus
+from streamer.settings import StreamSettings, StreamStatus
 
 PROTOCOL = 1
 MAX_MESSAGE_BYTES = 64 * 1024

@@ -13,7 +13,7 @@ from streamer.models.base import Request
 from streamer.models.scripted import ScriptedModel
 from streamer.monitor import Monitor
 from streamer.server import Server
-from streamer.streams import StreamSettings
+from streamer.settings import StreamSettings
 from streamer.tasks import Task
 from tests.server.rig import Camera
 

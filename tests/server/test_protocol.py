@@ -19,7 +19,7 @@ from streamer.results import Detection, FrameResult, Timings
 from streamer.server import protocol
 from streamer.server.parts import TaskPart
 from streamer.server.picture import HEADER_BYTES, parse_picture, picture_message
-from streamer.streams import StreamSettings
+from streamer.settings import StreamSettings
 from streamer.tasks import Task
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "protocol.md"
