@@ -21,6 +21,8 @@ from streamer.streams import Opener, Stream
 
 if TYPE_CHECKING:
     from streamer.models.base import VisionModel
+    from streamer.sources.ring import PacketRing
+    from streamer.tasks import Task
 
 log = logging.getLogger(__name__)
 
@@ -133,6 +135,17 @@ class Monitor:
         stream = self._stream(name)
         stream.change(edit)
         return stream.status()
+
+    def add_tasks(self, name: str, extend: Callable[[tuple[Task, ...]], tuple[Task, ...]]) -> None:
+        """From now on the stream is asked ``extend(settings.tasks)``: what rules need beside the tasks that people see.
+        Raises `OptionError` for an unknown name."""
+        self._stream(name).add_tasks(extend)
+
+    def ring(self, name: str) -> PacketRing | None:
+        """The stream's newest packets, to make clips of; None where none are kept, and for an unknown name."""
+        with self._lock:
+            stream = self._streams.get(name)
+        return None if stream is None else stream.ring
 
     def restart(self, name: str) -> None:
         """Opens the stream's source again, from its start. Raises `OptionError` for an unknown name."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from streamer.errors import OptionError
 from streamer.gating import MAX_AGE_SECONDS, THRESHOLD, check_threshold
@@ -69,6 +69,20 @@ class StreamSettings:
         """Whether answers given under the other settings may stand under these."""
         names = ("tasks", "budget", "gate", "gate_seconds", "paused")
         return all(getattr(self, name) == getattr(other, name) for name in names)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain JSON values, which `from_mapping` takes back."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return values | {"tasks": [task.to_mapping() for task in self.tasks]}
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> StreamSettings:
+        """Raises `OptionError` for what are no settings."""
+        try:
+            tasks = tuple(Task.from_mapping(task) for task in mapping["tasks"])
+            return cls(**{**mapping, "tasks": tasks})
+        except (TypeError, KeyError) as error:
+            raise OptionError("settings", dict(mapping), f"the fields of a stream's settings ({error})") from error
 
     @property
     def window(self) -> int:

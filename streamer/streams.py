@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from streamer.results import FrameResult
     from streamer.sources.base import Picture, Size, Source, SourceInfo, State
+    from streamer.sources.ring import PacketRing
+    from streamer.tasks import Task
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +89,7 @@ class Stream:
         self._ready, self._reused, self._changed, self._shown = ready, reused, changed, shown
         self._lock = threading.Lock()
         self._settings = settings
+        self._extend: Callable[[tuple[Task, ...]], tuple[Task, ...]] = lambda tasks: tasks
         self._analysis, self._display = Pace(settings.fps), Pace(settings.display_fps)
         self._analysed_rate, self._reused_rate, self._picture_rate = Rate(10.0), Rate(10.0), Rate()
         self._counts: Counter[str] = Counter()
@@ -143,6 +146,20 @@ class Stream:
             source.close()
 
     # -- what others ask of it, from any thread
+
+    @property
+    def ring(self) -> PacketRing | None:
+        """The newest packets of its source, where they are kept."""
+        with self._lock:
+            source = self._source
+        return None if source is None else source.ring
+
+    def add_tasks(self, extend: Callable[[tuple[Task, ...]], tuple[Task, ...]]) -> None:
+        """From now on ``extend(settings.tasks)`` is asked; unlike `settings` nobody sees or changes it here."""
+        with self._lock:
+            if extend(self._settings.tasks) != self._extend(self._settings.tasks):
+                self._gate, self._asked, self._known = _gate_of(self._settings), None, None
+            self._extend = extend
 
     @property
     def settings(self) -> StreamSettings:
@@ -228,7 +245,8 @@ class Stream:
                 return result
             earlier = tuple(self._earlier)
             self._pass(frame)
-            tasks = tuple(task for task in settings.tasks if task.frames <= len(earlier) + 1)
+            wanted = self._extend(settings.tasks)
+            tasks = tuple(task for task in wanted if task.frames <= len(earlier) + 1)
             if not tasks:
                 return None
             self._gate.analysed(waiting.sight)
@@ -311,7 +329,7 @@ class Stream:
             self._counts["pictures"] += 1
             self._picture_rate.add(now)
             settings = self._settings
-            analyse = bool(settings.tasks) and self._analysis.due(now)
+            analyse = bool(self._extend(settings.tasks)) and self._analysis.due(now)
             show = self._lookers > 0 and self._display.due(now)
             if analyse and settings.paused:
                 self._counts["paused"] += 1

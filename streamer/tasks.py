@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from streamer.errors import OptionError
@@ -82,6 +82,22 @@ class Task:
         if frames < 2:
             raise OptionError("frames", frames, "2 or more to compare")
         return cls("compare", "compare", question, max_tokens=max_tokens, frames=frames)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain JSON values, which `from_mapping` takes back."""
+        return {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> Task:
+        """Raises `OptionError` for what is no task."""
+        try:
+            return cls(**{**mapping, "labels": tuple(mapping.get("labels", ()))})
+        except TypeError as error:
+            raise OptionError("task", dict(mapping), f"the fields of a task ({error})") from error
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
 
 
 def parse_task(text: str) -> Task:

@@ -1,0 +1,414 @@
+"""From live results to the history and to alerts: rules are judged here, alerts begin, grow and end."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+from streamer.alerts import Alert, Phase
+from streamer.analyzer import Job
+from streamer.clips import ClipOptions, ClipWriter
+from streamer.display import encode_jpeg
+from streamer.errors import HistoryError, OptionError, StreamerError
+from streamer.frames import Frame
+from streamer.monitor import Event, Monitor, StreamRemoved
+from streamer.outputs.drawing import draw_detections
+from streamer.results import FrameResult
+from streamer.rules import Change, Rule, RuleWatcher, WatchState
+from streamer.rules.asking import with_rules
+from streamer.tasks import Task
+
+if TYPE_CHECKING:
+    from streamer.history import History
+
+log = logging.getLogger(__name__)
+
+MAX_WAITING = 256
+"""Results that may wait here; beyond them the oldest is dropped and counted."""
+MAX_UNSAVED = 1000
+"""Messages of alerts that wait for a history that does not take them."""
+TICK_SECONDS = 1.0
+CLOSE_SECONDS = 2.0
+
+Told = Callable[[Alert], None]
+"""Hears of every change of an alert, once it is in the history; on this module's thread."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    result: FrameResult
+    frame: Frame | None
+    at: float
+    """Unix seconds when its picture was captured."""
+
+
+@dataclass(slots=True, eq=False)
+class _Stream:
+    """What is known of one stream."""
+
+    watchers: dict[str, RuleWatcher]
+    frame: Frame | None = None
+    """The newest one that was analysed: what an unchanged picture looks like."""
+
+
+class Alerting:
+    """Follows a `Monitor` on a thread of its own. A context manager; owns neither monitor nor history.
+
+    Results go to the history with their picture. A rule that begins to hold makes an alert: in the history first, then
+    to ``wake`` (channels) and to those who `subscribe`. Its description and its clip follow as updates.
+    """
+
+    def __init__(
+        self,
+        monitor: Monitor,
+        history: History,
+        rules: Iterable[Rule] = (),
+        *,
+        clips: ClipOptions | None = None,
+        channels: Callable[[], tuple[str, ...]] = lambda: (),
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``channels()``: names of all channels; ``wake()`` says that there are new notices for them."""
+        self._monitor, self._history = monitor, history
+        self._channels, self._wake_channels = channels, wake
+        self._lock = threading.RLock()
+        self._rules: dict[str, Rule] = {}
+        self._streams: dict[str, _Stream] = {}
+        self._alerts: dict[str, Alert] = {}
+        """Those that go on, or that something is still to come for."""
+        self._running: dict[tuple[str, str], str] = {}
+        """(rule, stream) -> id of the alert that goes on."""
+        self._pending: Counter[str] = Counter()
+        """Id -> how many updates are still to come."""
+        self._unsaved: deque[tuple[Alert, tuple[str, ...]]] = deque(maxlen=MAX_UNSAVED)
+        self._told: tuple[Told, ...] = ()
+        self._waiting: deque[_Seen] = deque()
+        self._ready = threading.Condition()
+        self._closing = False
+        self.dropped = 0
+        """Results that came faster than they could be handled."""
+        self.clips = ClipWriter(history, self._clip_done, clips)
+        self._end_left_over()
+        self.set_rules(rules)
+        self._unfollow = (monitor.follow(self._put), monitor.subscribe(self._hear))
+        self._thread = threading.Thread(target=self._work, name="alerts", daemon=True)
+        self._thread.start()
+
+    # -- what others ask of it, from any thread
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        with self._lock:
+            return tuple(self._rules.values())
+
+    @property
+    def waiting(self) -> int:
+        """Results that wait here."""
+        return len(self._waiting)
+
+    def set_rules(self, rules: Iterable[Rule]) -> None:
+        """These and no others from now on; alerts of rules that are gone or were changed end."""
+        with self._lock:
+            self._rules = {rule.name: rule for rule in rules}
+            for name, stream in self._streams.items():
+                self._watch(name, stream)
+            for status in self._monitor.statuses():
+                self.ask(status.name)
+
+    def ask(self, stream: str) -> None:
+        """The stream is asked what rules need to know of it; to be called for a new stream."""
+
+        rules = [rule for rule in self._rules.values() if rule.applies_to(stream)]
+        try:
+            self._monitor.add_tasks(stream, lambda tasks: with_rules(tasks, rules))
+        except OptionError:  # it was removed meanwhile
+            return
+
+    def states(self) -> Mapping[tuple[str, str], WatchState]:
+        """(rule, stream) -> where it stands."""
+        with self._lock:
+            return {
+                (rule, name): watcher.state
+                for name, stream in self._streams.items()
+                for rule, watcher in stream.watchers.items()
+            }
+
+    def acknowledge(self, id: str, by: str) -> Alert:
+        """A person took note of the alert: in the history when this returns. Raises `OptionError` for an unknown id
+        and `HistoryError`."""
+        with self._lock:
+            alert = self._history.acknowledge(id, by, time.time())
+            if id in self._alerts:
+                self._alerts[id] = alert
+        self._tell(alert)
+        return alert
+
+    def subscribe(self, told: Told) -> Callable[[], None]:
+        """Calls ``told`` with every change of an alert from now on; the returned function ends that."""
+        with self._lock:
+            self._told = (*self._told, told)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._told = tuple(other for other in self._told if other is not told)
+
+        return unsubscribe
+
+    def close(self) -> None:
+        """Ends running alerts and all threads within 5 s; calling it again does nothing."""
+        for end in self._unfollow:
+            end()
+        with self._ready:
+            self._closing = True
+            self._ready.notify()
+        self._thread.join(CLOSE_SECONDS)
+        if self._thread.is_alive():
+            log.warning("the thread of the alerts is still busy")
+        self.clips.close()
+        with self._lock:
+            self._save_again()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    # -- on the job's threads
+
+    def _put(self, result: FrameResult, frame: Frame | None) -> None:
+        at = time.time() - (result.timings.age_ms or 0.0) / 1000
+        with self._ready:
+            if len(self._waiting) >= MAX_WAITING:
+                self._waiting.popleft()
+                self.dropped += 1
+            self._waiting.append(_Seen(result, frame, at))
+            self._ready.notify()
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, StreamRemoved):
+            with self._lock:
+                stream = self._streams.pop(event.stream, None)
+                for watcher in stream.watchers.values() if stream else ():
+                    self._apply(watcher, watcher.close(time.time()))
+
+    # -- on the thread of the alerts
+
+    def _work(self) -> None:
+        ticked = time.monotonic()
+        while True:
+            with self._ready:
+                if not self._waiting and not self._closing:
+                    self._ready.wait(TICK_SECONDS)
+                seen = self._waiting.popleft() if self._waiting else None
+                if seen is None and self._closing:
+                    break
+            try:
+                if seen is not None:
+                    self._see(seen)
+                if time.monotonic() - ticked >= TICK_SECONDS:
+                    ticked = time.monotonic()
+                    self._tick()
+            except Exception:  # whatever one result does, the next ones are looked at
+                log.exception("a result could not be judged")
+        self._end_all()
+
+    def _see(self, seen: _Seen) -> None:
+        result, frame = seen.result, seen.frame
+        with self._lock:
+            stream = self._streams.get(result.stream)
+            if stream is None:
+                stream = self._streams[result.stream] = _Stream({})
+                self._watch(result.stream, stream)
+            if frame is not None:
+                stream.frame = frame
+            jpeg = None if frame is None else encode_jpeg(_picture(frame))
+            self._history.put(result, seen.at, jpeg)
+            for watcher in stream.watchers.values():
+                self._apply(watcher, watcher.see(result, seen.at), seen)
+
+    def _tick(self) -> None:
+        with self._lock:
+            now = time.time()
+            for stream in self._streams.values():
+                for watcher in stream.watchers.values():
+                    self._apply(watcher, watcher.pass_time(now))
+            for id in self._running.values():
+                self.clips.extend(id)
+            self._save_again()
+
+    def _end_all(self) -> None:
+        with self._lock:
+            for stream in self._streams.values():
+                for watcher in stream.watchers.values():
+                    self._apply(watcher, watcher.close(time.time()))
+
+    # -- with the lock held
+
+    def _watch(self, name: str, stream: _Stream) -> None:
+        """Watchers for the rules of now: new ones where a rule was changed."""
+        wanted = {rule.name: rule for rule in self._rules.values() if rule.enabled and rule.applies_to(name)}
+        for rule_name, watcher in list(stream.watchers.items()):
+            if wanted.get(rule_name) != watcher.rule:
+                self._apply(watcher, watcher.close(time.time()))
+                del stream.watchers[rule_name]
+        for rule in wanted.values():
+            if rule.name not in stream.watchers:
+                stream.watchers[rule.name] = RuleWatcher(rule, name)
+
+    def _apply(self, watcher: RuleWatcher, changes: Iterable[Change], seen: _Seen | None = None) -> None:
+        for change in changes:
+            if change.kind == "begin":
+                self._begin(watcher, change, seen)
+            else:
+                self._end(watcher, change)
+
+    def _begin(self, watcher: RuleWatcher, change: Change, seen: _Seen | None) -> None:
+        rule, name = watcher.rule, watcher.stream
+        stream = self._streams[name]
+        result, frame = (seen.result if seen else None), stream.frame
+        alert = Alert(
+            id=new_id(),
+            rule=rule.name,
+            stream=name,
+            severity=rule.severity,
+            phase="new",
+            revision=1,
+            title=rule.title,
+            started_at=change.at,
+            updated_at=time.time(),
+            reason=change.reason,
+            description=result.caption if result else None,
+            media_seconds=change.media_seconds,
+            detections=change.detections,
+        )
+        alert = self._with_snapshot(alert, frame)
+        alert = self._with_clip(alert, frame)
+        self._running[rule.name, name] = alert.id
+        self._publish(alert, rule)
+        if rule.describe and alert.description is None:
+            self._describe(alert, frame)
+
+    def _with_snapshot(self, alert: Alert, frame: Frame | None) -> Alert:
+        if frame is None:
+            return replace(alert, faults={**alert.faults, "snapshot": "there was no picture"})
+        try:
+            drawn = draw_detections(_picture(frame), alert.detections)
+            return replace(
+                alert, snapshot=self._history.put_picture(alert.stream, alert.started_at, encode_jpeg(drawn))
+            )
+        except StreamerError as error:
+            return replace(alert, faults={**alert.faults, "snapshot": str(error)})
+
+    def _with_clip(self, alert: Alert, frame: Frame | None) -> Alert:
+        if not self.clips.options.wanted:
+            return alert
+        moment = None if frame is None else frame.captured_at
+        fault = self.clips.begin(alert.id, alert.stream, self._monitor.ring(alert.stream), alert.started_at, moment)
+        if fault is None:
+            self._pending[alert.id] += 1
+            return alert
+        return replace(alert, faults={**alert.faults, "clip": fault})
+
+    def _describe(self, alert: Alert, frame: Frame | None) -> None:
+        if frame is None:
+            return
+
+        def described(future: Future[FrameResult]) -> None:  # on the model's thread
+            try:
+                result = future.result()
+                changes: dict[str, Any] = {"description": result.caption}
+                fault = result.error if result.caption is None else None
+            except CancelledError:
+                changes, fault = {}, "the program ended"
+            self._come(alert.id, changes, "description", fault)
+
+        try:
+            budget = self._monitor.status(alert.stream).settings.budget
+            job = Job(frame, (Task.caption(),), 280 if budget == "auto" else budget)
+            future = self._monitor.submit(job)
+        except StreamerError as error:
+            self._change(alert.id, {}, "description", str(error))
+            return
+        self._pending[alert.id] += 1
+        future.add_done_callback(described)
+
+    def _end(self, watcher: RuleWatcher, change: Change) -> None:
+        id = self._running.pop((watcher.rule.name, watcher.stream), None)
+        if id is not None:
+            self._change(id, {"ended_at": change.at})
+
+    def _clip_done(self, id: str, name: str | None, fault: str | None) -> None:
+        self._come(id, {"clip": name}, "clip", fault)
+
+    def _come(self, id: str, changes: dict[str, Any], what: str, fault: str | None) -> None:
+        """Something that was to come has come."""
+        with self._lock:
+            self._pending[id] -= 1
+            self._change(id, changes, what, fault)
+
+    def _change(self, id: str, changes: Mapping[str, Any], what: str = "", fault: str | None = None) -> None:
+        alert = self._alerts.get(id)
+        if alert is None:
+            return
+        faults = alert.faults if fault is None else {**alert.faults, what: fault}
+        ended = changes.get("ended_at", alert.ended_at)
+        phase: Phase = "update" if ended is None else "end"
+        changed = replace(
+            alert, **changes, faults=faults, phase=phase, revision=alert.revision + 1, updated_at=time.time()
+        )
+        self._publish(changed, self._rules.get(alert.rule))
+
+    def _publish(self, alert: Alert, rule: Rule | None) -> None:
+        self._alerts[alert.id] = alert
+        if alert.ended_at is not None and self._pending[alert.id] <= 0:
+            del self._alerts[alert.id], self._pending[alert.id]
+        names = self._channels()
+        wanted = tuple(name for name in names if rule is None or not rule.channels or name in rule.channels)
+        self._unsaved.append((alert, wanted))
+        self._save_again()
+
+    def _save_again(self) -> None:
+        """Into the history in order, then to whoever listens."""
+        while self._unsaved:
+            alert, channels = self._unsaved[0]
+            try:
+                self._history.put_alert(alert, channels)
+            except HistoryError as error:
+                log.warning("an alert of rule %s waits for the history: %s", alert.rule, error)
+                return
+            self._unsaved.popleft()
+            self._wake_channels()
+            self._tell(alert)
+
+    def _end_left_over(self) -> None:
+        """Alerts that went on when an earlier run was cut off."""
+        now = time.time()
+        for alert in self._history.open_alerts():
+            faults = {**alert.faults, "end": "the program ended before the alert did"}
+            revision = alert.revision + 1
+            ended = replace(alert, phase="end", ended_at=now, updated_at=now, revision=revision, faults=faults)
+            self._publish(ended, None)
+
+    def _tell(self, alert: Alert) -> None:
+        for told in self._told:
+            try:
+                told(alert)
+            except Exception:  # a listener's fault is its own
+                log.exception("a listener failed on alert %s", alert.id)
+
+
+def new_id() -> str:
+    """32 hexadecimal digits, unique everywhere, rising with time."""
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+
+
+def _picture(frame: Frame) -> Any:
+    return frame.image if frame.display is None else frame.display

@@ -1,0 +1,324 @@
+"""A whole live job: streams, model, history, rules, alerts and channels, and the changes that people make to them."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from streamer.admission import admit, check_allowed
+from streamer.alerting import Alerting
+from streamer.clips import ClipOptions
+from streamer.configuration import Configuration, StreamEntry, read_configuration
+from streamer.errors import OptionError, StreamerError
+from streamer.history import History, HistoryOptions
+from streamer.kept import Changes
+from streamer.monitor import Monitor
+from streamer.notify import Channel, Delivery, channel_from_mapping
+from streamer.rules import Rule
+from streamer.settings import StreamSettings
+from streamer.sources import open_source
+
+if TYPE_CHECKING:
+    from streamer.models.base import VisionModel
+    from streamer.settings import StreamStatus
+    from streamer.sources.base import Source
+
+log = logging.getLogger(__name__)
+
+FILE_SECONDS = 2.0
+"""How often the configuration file is looked at for changes."""
+MAX_RULES = 200
+CLOSE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    """Of a file, to see that it was changed."""
+
+    modified: int
+    size: int
+
+    @classmethod
+    def of(cls, path: Path | None) -> _Stamp | None:
+        try:
+            stat = None if path is None else path.stat()
+        except OSError:
+            return None
+        return None if stat is None else cls(stat.st_mtime_ns, stat.st_size)
+
+
+class Station:
+    """Runs what a `Configuration` says until it is closed. A context manager; does not own the model.
+
+    What people change while it runs is kept in ``changes.json`` in the data folder; the configuration file is read
+    again when it changes, never written. Without a data folder the history is kept for this run only. Everything may
+    be called from any thread; raises the `StreamerError` of whatever cannot be done, and then nothing has changed.
+    """
+
+    def __init__(self, model: VisionModel, configuration: Configuration) -> None:
+        check_allowed(configuration.allow)
+        self._configuration = configuration
+        self._lock = threading.RLock()
+        self._entries: dict[str, StreamEntry] = {}
+        self.fault: str | None = None
+        """Why the newest version of the configuration file is not in use; None where it is."""
+        self.reloads = 0
+        self._stopping = threading.Event()
+        with ExitStack() as stack:
+            folder = configuration.data
+            if folder is None:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="streamer-")))
+            self.history = stack.enter_context(_history(configuration, folder))
+            self._changes = Changes(None if configuration.data is None else folder / "changes.json")
+            self._delivery = self._deliver(configuration)
+            stack.callback(lambda: self._delivery.close())
+            self.monitor = stack.enter_context(Monitor(model))
+            self.alerting = stack.enter_context(
+                Alerting(
+                    self.monitor,
+                    self.history,
+                    self._changes.rules(configuration.rules),
+                    clips=ClipOptions(configuration.clip_before_seconds, configuration.clip_after_seconds),
+                    channels=lambda: self._delivery.channels,
+                    wake=lambda: self._delivery.wake(),
+                )
+            )
+            for entry in self._changes.streams(configuration.streams):
+                self._start(entry)
+            self._closing = stack.pop_all()
+        self._stamp = _Stamp.of(configuration.path)
+        self._thread = threading.Thread(target=self._watch_file, name="configuration", daemon=True)
+        if configuration.path is not None:
+            self._thread.start()
+
+    # -- streams
+
+    def entries(self) -> tuple[StreamEntry, ...]:
+        """As they run."""
+        with self._lock:
+            return tuple(
+                replace(one, settings=self.monitor.status(one.name).settings) for one in self._entries.values()
+            )
+
+    def add(self, entry: StreamEntry, *, trusted: bool = False) -> StreamStatus:
+        """Starts a stream and keeps it. Unless ``trusted``, its source must be one that the configuration allows."""
+        if not trusted:
+            admit(entry.address, self._configuration.allow)
+        with self._lock:
+            if entry.name in self._entries:
+                raise OptionError("stream name", entry.name, "one that no other stream has")
+            self._start(entry)
+            try:
+                self._changes.put(entry, self._of_file(entry.name))
+            except StreamerError:
+                self._stop(entry.name)
+                raise
+        return self.monitor.status(entry.name)
+
+    def change(self, name: str, edit: Callable[[StreamSettings], StreamSettings]) -> StreamStatus:
+        """Applies ``edit`` to the stream's settings and keeps them."""
+        with self._lock:
+            entry = self._entry(name)
+            before = self.monitor.status(name).settings
+            status = self.monitor.change(name, edit)
+            try:
+                self._keep(replace(entry, settings=status.settings))
+            except StreamerError:
+                self.monitor.change(name, lambda _: before)
+                raise
+        return self.monitor.status(name)
+
+    def remove(self, name: str) -> None:
+        """Ends a stream for good."""
+        with self._lock:
+            self._changes.remove(self._entry(name), self._of_file(name))
+            self._stop(name)
+
+    def restart(self, name: str) -> None:
+        """Opens the stream's source again."""
+        self.monitor.restart(name)
+
+    # -- rules
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        return self.alerting.rules
+
+    def set_rule(self, rule: Rule) -> None:
+        """Puts a rule in the place of the one of that name, or behind the others, and keeps it."""
+        with self._lock:
+            for channel in rule.channels:
+                if channel not in self._configuration.channels:
+                    known = ", ".join(self._configuration.channels) or "none"
+                    raise OptionError("channels", channel, f"a channel of the configuration: {known}")
+            rules = {other.name: other for other in self.rules} | {rule.name: rule}
+            if len(rules) > MAX_RULES:
+                raise OptionError("rules", len(rules), f"at most {MAX_RULES} rules")
+            self._changes.put(rule, self._rule_of_file(rule.name))
+            self.alerting.set_rules(rules.values())
+
+    def remove_rule(self, name: str) -> None:
+        with self._lock:
+            rules = {rule.name: rule for rule in self.rules}
+            if name not in rules:
+                raise OptionError("rule", name, "one of " + (", ".join(rules) or "none yet"))
+            self._changes.remove(rules.pop(name), self._rule_of_file(name))
+            self.alerting.set_rules(rules.values())
+
+    # -- channels
+
+    @property
+    def delivery(self) -> Delivery:
+        """Of the channels of now; another one after a reload that changed them."""
+        return self._delivery
+
+    # -- the file
+
+    @property
+    def configuration(self) -> Configuration:
+        return self._configuration
+
+    def reload(self) -> None:
+        """Reads the configuration file again and does what it says now. Raises `OptionError` for one that cannot be
+        used; then everything stays. Settings of the whole (``data``, ``history_url``, limits) need a new start."""
+        path = self._configuration.path
+        if path is None:
+            raise OptionError("configuration", "none", "a job that was started with a file (-c)")
+        with self._lock:
+            try:
+                new = read_configuration(path)
+                check_allowed(new.allow)
+                self._use(new)
+            except StreamerError as error:
+                self.fault = str(error)
+                raise
+            self.fault, self.reloads = None, self.reloads + 1
+
+    def _use(self, new: Configuration) -> None:
+        if new.channels != self._configuration.channels or new.base_url != self._configuration.base_url:
+            delivery = self._deliver(new)
+            old, self._delivery = self._delivery, delivery
+            old.close()
+        self._configuration = new
+        wanted = {entry.name: entry for entry in self._changes.streams(new.streams)}
+        for name in [name for name in self._entries if name not in wanted]:
+            self._stop(name)
+        for entry in wanted.values():
+            self._become(entry)
+        self.alerting.set_rules(self._changes.rules(new.rules))
+
+    def _become(self, entry: StreamEntry) -> None:
+        old = self._entries.get(entry.name)
+        if old is not None and replace(old, settings=entry.settings, group=entry.group) == entry:
+            self._entries[entry.name] = entry
+            self.monitor.change(entry.name, lambda _: entry.settings)
+            return
+        if old is not None:
+            self._stop(entry.name)
+        self._start(entry)
+
+    def _watch_file(self) -> None:
+        while not self._stopping.wait(FILE_SECONDS):
+            stamp = _Stamp.of(self._configuration.path)
+            if stamp is None or stamp == self._stamp:
+                continue
+            self._stamp = stamp
+            try:
+                self.reload()
+                log.info("the configuration was read again")
+            except StreamerError as error:
+                log.warning("the changed configuration is not used: %s", error)
+
+    # -- the end
+
+    def close(self) -> None:
+        """Ends all threads; calling it again does nothing."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join(CLOSE_SECONDS)
+        self._closing.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    # -- parts
+
+    def _start(self, entry: StreamEntry) -> None:
+        before = self._configuration.clip_before_seconds
+        wanted = before > 0 or self._configuration.clip_after_seconds > 0
+        keep = max(before, 1.0) if wanted else 0.0
+        self.monitor.add(entry.name, _opener(entry, keep), entry.settings, address=entry.address)
+        self.alerting.ask(entry.name)
+        self._entries[entry.name] = entry
+
+    def _stop(self, name: str) -> None:
+        self.monitor.remove(name)
+        del self._entries[name]
+
+    def _keep(self, entry: StreamEntry) -> None:
+        self._changes.put(entry, self._of_file(entry.name))
+        self._entries[entry.name] = entry
+
+    def _entry(self, name: str) -> StreamEntry:
+        if name not in self._entries:
+            raise OptionError("stream", name, "one of " + (", ".join(self._entries) or "none yet"))
+        return self._entries[name]
+
+    def _of_file(self, name: str) -> StreamEntry | None:
+        return next((entry for entry in self._configuration.streams if entry.name == name), None)
+
+    def _rule_of_file(self, name: str) -> Rule | None:
+        return next((rule for rule in self._configuration.rules if rule.name == name), None)
+
+    def _deliver(self, configuration: Configuration) -> Delivery:
+        channels: list[Channel] = []
+        try:
+            for name, table in configuration.channels.items():
+                channels.append(
+                    channel_from_mapping(
+                        name,
+                        table,
+                        f"channels.{name}",
+                        base_url=configuration.base_url or None,
+                        on_command=self._obey,
+                    )
+                )
+            return Delivery(self.history, channels)
+        except StreamerError:
+            for channel in channels:
+                channel.close()
+            raise
+
+    def _obey(self, stream: str, command: str) -> None:
+        """What a channel asks for: MQTT can pause and resume the analysis."""
+        try:
+            self.change(stream, lambda settings: replace(settings, paused=command == "pause"))
+        except StreamerError as error:
+            log.warning("a channel asked to %s %s: %s", command, stream, error)
+
+
+def _history(configuration: Configuration, folder: Path) -> History:
+    options = HistoryOptions(
+        keep_days=configuration.keep_days,
+        keep_alert_days=configuration.keep_alert_days,
+        keep_bytes=round(configuration.keep_gib * 2**30),
+    )
+    return History(folder, configuration.history_url, options=options)
+
+
+def _opener(entry: StreamEntry, keep_seconds: float) -> Callable[[], Source]:
+    def open_it() -> Source:
+        return open_source(
+            entry.address, realtime=True, loop=entry.loop, hwaccel=entry.hwaccel, live=entry.live(keep_seconds)
+        )
+
+    return open_it
