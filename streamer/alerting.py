@@ -9,7 +9,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from streamer.alerts import Alert, Phase
@@ -23,6 +23,7 @@ from streamer.outputs.drawing import draw_detections
 from streamer.results import FrameResult
 from streamer.rules import Change, Rule, RuleWatcher, WatchState
 from streamer.rules.asking import with_rules
+from streamer.rules.watching import MAX_SILENCE_SECONDS
 from streamer.tasks import Task
 
 if TYPE_CHECKING:
@@ -53,7 +54,10 @@ class _Seen:
 class _Stream:
     """What is known of one stream."""
 
-    watchers: dict[str, RuleWatcher]
+    watchers: dict[str, RuleWatcher] = field(default_factory=dict)
+    """By their rules' names."""
+    armed_at: dict[str, float] = field(default_factory=dict)
+    """Unix seconds: pictures from before were not asked what the rule needs."""
     frame: Frame | None = None
     """The newest one that was analysed: what an unchanged picture looks like."""
 
@@ -150,6 +154,26 @@ class Alerting:
         self._tell(alert)
         return alert
 
+    def find(self, id: str) -> Alert | None:
+        """Raises `HistoryError`."""
+        with self._lock:
+            if id in self._alerts:
+                return self._alerts[id]
+        try:
+            return self._history.alert(id)
+        except OptionError:
+            return None
+
+    def unacknowledged(self, limit: int) -> list[Alert]:
+        """The newest ones that go on or that nobody took note of, oldest first; none where the history fails."""
+        try:
+            found = {alert.id: alert for alert in self._history.alerts(unacknowledged=True, limit=limit)}
+            found |= {alert.id: alert for alert in self._history.open_alerts()}
+        except HistoryError as error:
+            log.warning("%s", error)
+            return []
+        return sorted(found.values(), key=lambda alert: alert.started_at)[-limit:]
+
     def subscribe(self, told: Told) -> Callable[[], None]:
         """Calls ``told`` with every change of an alert from now on; the returned function ends that."""
         with self._lock:
@@ -225,14 +249,15 @@ class Alerting:
         with self._lock:
             stream = self._streams.get(result.stream)
             if stream is None:
-                stream = self._streams[result.stream] = _Stream({})
+                stream = self._streams[result.stream] = _Stream()
                 self._watch(result.stream, stream)
             if frame is not None:
                 stream.frame = frame
             jpeg = None if frame is None else encode_jpeg(_picture(frame))
             self._history.put(result, seen.at, jpeg)
-            for watcher in stream.watchers.values():
-                self._apply(watcher, watcher.see(result, seen.at), seen)
+            for name, watcher in stream.watchers.items():
+                if seen.at >= stream.armed_at[name]:
+                    self._apply(watcher, watcher.see(result, seen.at), seen)
 
     def _tick(self) -> None:
         with self._lock:
@@ -261,7 +286,15 @@ class Alerting:
                 del stream.watchers[rule_name]
         for rule in wanted.values():
             if rule.name not in stream.watchers:
-                stream.watchers[rule.name] = RuleWatcher(rule, name)
+                stream.watchers[rule.name] = RuleWatcher(rule, name, max_silence_seconds=self._silence(name))
+                stream.armed_at[rule.name] = time.time()
+
+    def _silence(self, name: str) -> float:
+        """Several intervals between results."""
+        try:
+            return max(MAX_SILENCE_SECONDS, 3 / self._monitor.status(name).settings.fps)
+        except OptionError:  # it was removed meanwhile
+            return MAX_SILENCE_SECONDS
 
     def _apply(self, watcher: RuleWatcher, changes: Iterable[Change], seen: _Seen | None = None) -> None:
         for change in changes:
@@ -380,13 +413,15 @@ class Alerting:
         while self._unsaved:
             alert, channels = self._unsaved[0]
             try:
-                self._history.put_alert(alert, channels)
+                kept = self._history.put_alert(alert, channels)
             except HistoryError as error:
                 log.warning("an alert of rule %s waits for the history: %s", alert.rule, error)
                 return
             self._unsaved.popleft()
+            if alert.id in self._alerts and self._alerts[alert.id].revision <= kept.revision:
+                self._alerts[alert.id] = kept
             self._wake_channels()
-            self._tell(alert)
+            self._tell(kept)
 
     def _end_left_over(self) -> None:
         """Alerts that went on when an earlier run was cut off."""

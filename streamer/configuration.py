@@ -37,7 +37,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from streamer.errors import OptionError
-from streamer.rules.reading import Reader, flag, number, placed, read, text, texts, whole
+from streamer.reading import Reader, flag, number, placed, read, text, texts, whole
 from streamer.rules import Rule
 from streamer.settings import StreamSettings
 from streamer.sources import LiveOptions
@@ -57,7 +57,7 @@ class StreamEntry:
     name: str
     address: str = field(repr=False)
     """With its password, which no page, log or answer shows."""
-    settings: StreamSettings = StreamSettings()
+    settings: StreamSettings = field(default_factory=StreamSettings)
     loop: bool = False
     """A file starts again at its end."""
     udp: bool = False

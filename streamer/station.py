@@ -97,6 +97,12 @@ class Station:
         if configuration.path is not None:
             self._thread.start()
 
+    @property
+    def tokens_path(self) -> Path | None:
+        """Where tokens are kept; None where nothing is."""
+        data = self._configuration.data
+        return None if data is None else data / "tokens.json"
+
     # -- streams
 
     def entries(self) -> tuple[StreamEntry, ...]:

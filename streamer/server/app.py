@@ -16,14 +16,24 @@ from streamer.server import guard, session
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from streamer.server.access import Tokens
     from streamer.server.hub import Hub
+    from streamer.station import Station
 
 STATIC = Path(__file__).parent / "static"
 
 
-def create_app(hub: Hub, *, token: str | None = None, host_names: frozenset[str] = frozenset()) -> FastAPI:
-    """The application on an open hub. ``token``: what viewers must show; ``host_names``: names (lower case) besides
-    ``localhost`` and addresses in figures under which the server may be asked."""
+def create_app(
+    hub: Hub,
+    *,
+    tokens: Tokens,
+    open_locally: bool,
+    host_names: frozenset[str] = frozenset(),
+    station: Station | None = None,
+) -> FastAPI:
+    """The application on an open hub. ``tokens``: one of which must be shown unless ``open_locally``; ``host_names``:
+    names (lower case) besides ``localhost`` and addresses in figures under which the server may be asked; ``station``:
+    what the HTTP interface is about, without which there is none."""
     app = FastAPI(title="streamer", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/")
@@ -36,7 +46,7 @@ def create_app(hub: Hub, *, token: str | None = None, host_names: frozenset[str]
 
     @app.websocket("/ws")
     async def viewer(socket: WebSocket) -> None:
-        await session.serve(socket, hub, token=token)
+        await session.serve(socket, hub, tokens=tokens, open_locally=open_locally)
 
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(Doorkeeper, host_names=host_names)

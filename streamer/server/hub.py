@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from streamer.alerts import Alert
 from streamer.display import EncodedPicture
 from streamer.errors import OptionError, StreamerError
 from streamer.monitor import Event, Monitor, StreamRemoved
 from streamer.results import FrameResult
 from streamer.server import protocol
+from streamer.server.access import Access
+from streamer.server.controls import Controls
 from streamer.server.inbox import Inbox
 from streamer.server.outbox import Outbox
 from streamer.server.picture import picture_message
 from streamer.settings import StreamSettings, StreamStatus
-from streamer.streams import Opener
 
 if TYPE_CHECKING:
+    from streamer.alerting import Alerting
     from streamer.server.protocol import Result, Told
 
 RESULTS_KEPT = 50
@@ -30,14 +33,17 @@ RESULTS_KEPT = 50
 MAX_VIEWERS = 200
 STATUS_SECONDS = 1.0
 
-Admit = Callable[[str], Opener]
-"""From the address of a source that a viewer wants to add to its opener; raises `StreamerError` where it may not be."""
+ALERTS_KEPT = 100
+"""Newest alerts that nobody has acknowledged, for the snapshot."""
+OPEN_TO_VIEWERS = (protocol.Pictures, protocol.Acknowledge)
+"""Commands that change nothing for others."""
 
 
 class Viewer:
     """One connected page or program."""
 
-    def __init__(self) -> None:
+    def __init__(self, access: Access) -> None:
+        self.access = access
         self.outbox = Outbox()
         self.looking: dict[str, Callable[[], None]] = {}
         """Streams whose pictures it wants -> how to stop asking the job for them."""
@@ -47,13 +53,18 @@ class Viewer:
 
 
 class Hub:
-    """Used on the event loop alone, but for what `Inbox` takes from the job's threads. Does not own the monitor."""
+    """Used on the event loop alone, but for what `Inbox` takes from the job's threads. Does not own the job.
 
-    def __init__(self, monitor: Monitor, *, version: str, admit: Admit | None = None) -> None:
-        self._monitor, self._version, self._admit = monitor, version, admit
+    What each viewer is told and may ask follows its `Access`: it hears nothing of streams that it may not see.
+    """
+
+    def __init__(self, monitor: Monitor, controls: Controls, *, version: str, alerting: Alerting | None = None) -> None:
+        self._monitor, self._controls, self._version, self._alerting = monitor, controls, version, alerting
         self._viewers: set[Viewer] = set()
         self._numbers: dict[str, int] = {}
         self._recent: dict[str, deque[Result]] = {}
+        self._alerts: dict[str, protocol.Alert] = {}
+        """Those for the snapshot, by id."""
         self._inbox: Inbox | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
         self._ticking: asyncio.Task[None] | None = None
@@ -65,7 +76,17 @@ class Hub:
     def open(self) -> None:
         """Begins to follow the job; called on the running event loop."""
         self._inbox = Inbox(asyncio.get_running_loop(), self._deliver, self._send_all_away)
-        self._unsubscribe = self._monitor.subscribe(self._inbox.put)
+        unsubscribe = [self._monitor.subscribe(self._inbox.put)]
+        if self._alerting is not None:
+            unsubscribe.append(self._alerting.subscribe(self._inbox.put))
+            for alert in self._alerting.unacknowledged(ALERTS_KEPT):
+                self._keep_alert(protocol.alert_message(alert))
+
+        def end_all() -> None:
+            for end in unsubscribe:
+                end()
+
+        self._unsubscribe = end_all
         self._numbers = {status.name: status.number for status in self._monitor.statuses()}
         self._ticking = asyncio.create_task(self._tick())
 
@@ -82,13 +103,13 @@ class Hub:
 
     # -- viewers come and go
 
-    def enter(self) -> Viewer:
-        """A new viewer, told everything that is known. Raises `OptionError` where there are too many."""
+    def enter(self, access: Access) -> Viewer:
+        """A new viewer, told everything that it may know. Raises `OptionError` where there are too many."""
         if len(self._viewers) >= MAX_VIEWERS:
             raise OptionError("viewer", len(self._viewers) + 1, f"at most {MAX_VIEWERS} viewers at once")
-        viewer = Viewer()
-        viewer.tell(self._hello())
-        viewer.tell(self._snapshot())
+        viewer = Viewer(access)
+        viewer.tell(self._hello(access))
+        viewer.tell(self._snapshot(access))
         self._viewers.add(viewer)
         return viewer
 
@@ -98,20 +119,23 @@ class Hub:
             unlook()
         viewer.looking.clear()
 
-    def _hello(self) -> protocol.Hello:
+    def _hello(self, access: Access) -> protocol.Hello:
         model = self._monitor.model
         return protocol.Hello(
             time=time.time(),
             version=self._version,
             model=model.name,
             caveat=model.caveat,
-            can_add=self._admit is not None,
+            can_add=access.admin and self._controls.can_add,
+            role=access.role,
         )
 
-    def _snapshot(self) -> protocol.Snapshot:
-        streams = tuple(protocol.stream_message(status) for status in self._monitor.statuses())
-        results = tuple(result for recent in self._recent.values() for result in recent)
-        return protocol.Snapshot(time=time.time(), streams=streams, results=results)
+    def _snapshot(self, access: Access) -> protocol.Snapshot:
+        statuses = [status for status in self._monitor.statuses() if access.sees(status.name)]
+        streams = tuple(protocol.stream_message(status) for status in statuses)
+        results = tuple(result for name, recent in self._recent.items() if access.sees(name) for result in recent)
+        alerts = tuple(alert for alert in self._alerts.values() if access.sees(alert.stream))
+        return protocol.Snapshot(time=time.time(), streams=streams, results=results, alerts=alerts)
 
     # -- what the job says
 
@@ -123,8 +147,10 @@ class Hub:
                 for status in self._monitor.statuses():
                     self._deliver(status)
 
-    def _deliver(self, event: Event) -> None:
+    def _deliver(self, event: Event | Alert) -> None:
         match event:
+            case Alert():
+                self._deliver_alert(event)
             case EncodedPicture():
                 self._deliver_picture(event)
             case FrameResult():
@@ -147,8 +173,26 @@ class Hub:
         message = protocol.result_message(result)
         self._recent.setdefault(result.stream, deque(maxlen=RESULTS_KEPT)).append(message)
         text = message.model_dump_json()
-        for viewer in self._viewers:
+        for viewer in self._seeing(result.stream):
             viewer.outbox.put_event(text)
+
+    def _deliver_alert(self, alert: Alert) -> None:
+        message = protocol.alert_message(alert)
+        self._keep_alert(message)
+        text = message.model_dump_json()
+        for viewer in self._seeing(alert.stream):
+            viewer.outbox.put_event(text)
+
+    def _keep_alert(self, message: protocol.Alert) -> None:
+        """Until it has ended and somebody took note of it."""
+        self._alerts.pop(message.alert, None)
+        if message.ended is None or message.acknowledged is None:
+            self._alerts[message.alert] = message
+        while len(self._alerts) > ALERTS_KEPT:
+            del self._alerts[next(iter(self._alerts))]
+
+    def _seeing(self, stream: str) -> list[Viewer]:
+        return [viewer for viewer in self._viewers if viewer.access.sees(stream)]
 
     def _tell_state(self, status: StreamStatus) -> None:
         known = self._numbers.get(status.name)
@@ -156,14 +200,14 @@ class Hub:
             self._forget(StreamRemoved(status.name, known))
         self._numbers[status.name] = status.number
         text = protocol.stream_message(status).model_dump_json()
-        for viewer in self._viewers:
+        for viewer in self._seeing(status.name):
             viewer.outbox.put_state(status.name, text)
 
     def _forget(self, event: StreamRemoved) -> None:
         self._numbers.pop(event.stream, None)
         self._recent.pop(event.stream, None)
         message = protocol.Removed(time=time.time(), stream=event.stream, sequence=event.number)
-        for viewer in self._viewers:
+        for viewer in self._seeing(event.stream):
             if unlook := viewer.looking.pop(event.stream, None):
                 unlook()
             viewer.outbox.forget(event.stream)
@@ -198,40 +242,53 @@ class Hub:
         return protocol.Ack(time=time.time(), id=message.id, ok=True)
 
     async def _obey(self, viewer: Viewer, message: protocol.Command) -> None:
+        if not (viewer.access.admin or isinstance(message, OPEN_TO_VIEWERS)):
+            raise OptionError("command", message.type, "one that a viewer may give; this one needs an admin's token")
+        controls = self._controls
         match message:
             case protocol.Pictures(streams=streams):
                 await self._show(viewer, frozenset(streams))
+            case protocol.Acknowledge(alert=alert):
+                await asyncio.to_thread(self._acknowledge, viewer.access, alert)
             case protocol.Set(stream=stream):
-                self._monitor.change(stream, message.apply)
+                await asyncio.to_thread(controls.change, stream, message.apply)
             case protocol.SetTask(stream=stream, task=part):
                 task = part.task()
-                self._monitor.change(stream, lambda settings: settings.with_task(task))
+                await asyncio.to_thread(controls.change, stream, lambda settings: settings.with_task(task))
             case protocol.DropTask(stream=stream, name=name):
-                self._monitor.change(stream, lambda settings: settings.without_task(name))
+                await asyncio.to_thread(controls.change, stream, lambda settings: settings.without_task(name))
             case protocol.Restart(stream=stream):
-                self._monitor.restart(stream)
-            case protocol.Add():
-                await self._add(message)
+                await asyncio.to_thread(controls.restart, stream)
+            case protocol.Add(stream=stream, address=address):
+                settings = message.apply(StreamSettings())
+                await asyncio.to_thread(controls.add, stream, address, settings)
             case protocol.Remove(stream=stream):
-                self._admitted()
-                await asyncio.to_thread(self._monitor.remove, stream)
+                await asyncio.to_thread(controls.remove, stream)
 
-    async def _add(self, message: protocol.Add) -> None:
-        settings = message.apply(StreamSettings())
-        opener = await asyncio.to_thread(self._admitted(), message.address)
-        self._monitor.add(message.stream, opener, settings, address=message.address)
-
-    def _admitted(self) -> Admit:
-        if self._admit is None:
-            raise OptionError("command", "add or remove", "a server that lets viewers add streams; this one does not")
-        return self._admit
+    def _acknowledge(self, access: Access, id: str) -> None:
+        """An alert that may not be seen is like one that does not exist."""
+        alert = None if self._alerting is None else self._alerting.find(id)
+        if alert is not None and not access.sees(alert.stream):
+            raise OptionError("alert", id, "an alert that is there")
+        self._controls.acknowledge(id, access.name)
 
     async def _show(self, viewer: Viewer, wanted: frozenset[str]) -> None:
+        for name in wanted:
+            if not viewer.access.sees(name):
+                raise OptionError("stream", name, "a stream that is there")
         for name in viewer.looking.keys() - wanted:
             viewer.looking.pop(name)()
         viewer.outbox.keep_pictures(wanted)
         for name in wanted - viewer.looking.keys():
-            viewer.looking[name] = self._monitor.look(name)
+            viewer.looking[name] = self._look(viewer, name)
             still = await asyncio.to_thread(self._monitor.still, name)
             if still is not None and name in viewer.looking and name in self._numbers:
                 viewer.outbox.put_picture(name, picture_message(self._numbers[name], still))
+
+    def _look(self, viewer: Viewer, name: str) -> Callable[[], None]:
+        try:
+            return self._monitor.look(name)
+        except OptionError:
+            if viewer.access.streams:  # the monitor's own words name all streams
+                raise OptionError("stream", name, "a stream that is there") from None
+            raise

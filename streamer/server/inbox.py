@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from streamer.alerts import Alert
 from streamer.display import EncodedPicture
 from streamer.monitor import Event
 
@@ -14,22 +15,22 @@ MAX_EVENTS = 4096
 
 
 class Inbox:
-    """Hands a `Monitor`'s events to ``deliver(event)`` on the event loop; `put` is called on any thread.
+    """Hands a job's events and alerts to ``deliver(event)`` on the event loop; `put` is called on any thread.
 
     While the loop is busy at most one picture a stream waits (the newest), and at most 4096 other events, after which
     ``lost()`` is called once in place of those that came too many.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, deliver: Callable[[Event], None], lost: Callable[[], None]
+        self, loop: asyncio.AbstractEventLoop, deliver: Callable[[Event | Alert], None], lost: Callable[[], None]
     ) -> None:
         self._loop, self._deliver, self._lost = loop, deliver, lost
         self._lock = threading.Lock()
-        self._events: deque[Event] = deque()
+        self._events: deque[Event | Alert] = deque()
         self._pictures: dict[str, EncodedPicture] = {}
         self._scheduled = self._closed = self._overflowed = False
 
-    def put(self, event: Event) -> None:
+    def put(self, event: Event | Alert) -> None:
         with self._lock:
             if self._closed:
                 return

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from streamer import alerts
 from streamer.models.base import BUDGETS
 from streamer.results import FrameResult
 from streamer.server.parts import (
@@ -50,6 +51,7 @@ class Hello(_Told):
     caveat: str | None
     budgets: tuple[int, ...] = BUDGETS
     can_add: bool
+    role: Literal["viewer", "admin"] = "admin"
 
 
 class Stream(_Told):
@@ -95,12 +97,38 @@ class Result(_Told):
     error: str | None
 
 
+class Alert(_Told):
+    """An alert as it stands, at every change; the one of that ``alert`` with the highest ``sequence`` counts."""
+
+    type: Literal["alert"] = "alert"
+    alert: str
+    stream: str
+    sequence: int
+    phase: Literal["new", "update", "end"]
+    rule: str
+    severity: Literal["info", "warning", "critical"]
+    title: str
+    reason: str | None
+    description: str | None
+    started: float
+    ended: float | None
+    media_seconds: float | None
+    detections: tuple[DetectionPart, ...]
+    snapshot: str | None
+    clip: str | None
+    acknowledged: float | None
+    acknowledged_by: str | None
+    faults: dict[str, str]
+
+
 class Snapshot(_Told):
-    """Everything that is known, after `Hello`: all streams, and the newest results of each, oldest first."""
+    """Everything that is known, after `Hello`: all streams, the newest results of each, and the alerts that go on or
+    that nobody has acknowledged, each oldest first."""
 
     type: Literal["snapshot"] = "snapshot"
     streams: tuple[Stream, ...]
     results: tuple[Result, ...]
+    alerts: tuple[Alert, ...] = ()
 
 
 class Removed(_Told):
@@ -125,7 +153,7 @@ class Pong(_Told):
     sent: float
 
 
-Told = Hello | Snapshot | Stream | Result | Removed | Ack | Pong
+Told = Hello | Snapshot | Stream | Result | Alert | Removed | Ack | Pong
 _TOLD: TypeAdapter[Told] = TypeAdapter(Annotated[Told, Field(discriminator="type")])
 
 
@@ -215,6 +243,13 @@ class Restart(_Command):
     stream: Name
 
 
+class Acknowledge(_Command):
+    """Somebody took note of an alert."""
+
+    type: Literal["acknowledge"] = "acknowledge"
+    alert: Annotated[str, Field(min_length=1, max_length=64)]
+
+
 class Ping(Strict):
     """Asks for the server's time; ``sent`` comes back as it was."""
 
@@ -222,7 +257,7 @@ class Ping(Strict):
     sent: float
 
 
-Command = Pictures | Set | SetTask | DropTask | Add | Remove | Restart
+Command = Pictures | Set | SetTask | DropTask | Add | Remove | Restart | Acknowledge
 """What is acknowledged."""
 Asked = Auth | Ping | Command
 _ASKED: TypeAdapter[Asked] = TypeAdapter(Annotated[Asked, Field(discriminator="type")])
@@ -285,6 +320,30 @@ def stream_message(status: StreamStatus) -> Stream:
         picture_fps=round(status.picture_fps, 3),
         counts=dict(status.counts),
         reconnects=status.reconnects,
+    )
+
+
+def alert_message(alert: alerts.Alert) -> Alert:
+    return Alert(
+        time=time.time(),
+        alert=alert.id,
+        stream=alert.stream,
+        sequence=alert.revision,
+        phase=alert.phase,
+        rule=alert.rule,
+        severity=alert.severity,
+        title=alert.title,
+        reason=alert.reason,
+        description=alert.description,
+        started=alert.started_at,
+        ended=alert.ended_at,
+        media_seconds=alert.media_seconds,
+        detections=tuple(DetectionPart.of(found) for found in alert.detections),
+        snapshot=alert.snapshot,
+        clip=alert.clip,
+        acknowledged=alert.acknowledged_at,
+        acknowledged_by=alert.acknowledged_by,
+        faults=dict(alert.faults),
     )
 
 

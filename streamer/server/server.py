@@ -15,14 +15,18 @@ import uvicorn
 
 from streamer.errors import OptionError
 from streamer.server import guard
+from streamer.server.access import Tokens
 from streamer.server.app import create_app
-from streamer.server.hub import Admit, Hub
+from streamer.server.controls import Admit, MonitorControls, StationControls
+from streamer.server.hub import Hub
 from streamer.server.protocol import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from streamer.monitor import Monitor
+    from streamer.station import Station
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +34,8 @@ START_SECONDS = 10.0
 SEND_BUFFER_BYTES = 256 * 1024
 """Of each connection: what a slow viewer's system holds back is old by the time it is read."""
 DEAD_PEER_MS = 30_000
+MAX_CONNECTIONS = 600
+"""Further ones are refused: viewers, requests, and those who have not shown a token yet."""
 
 
 class Server:
@@ -38,7 +44,8 @@ class Server:
     ``port`` 0 takes a free one. On an address that others can reach a token is made up where none is given; `url` holds
     it. ``host_names`` are names besides ``localhost`` under which browsers may ask for it (DNS rebinding is refused).
     ``admit`` lets viewers add and remove streams: from an address to its opener, raising `StreamerError` where it may
-    not be opened; without it nobody may.
+    not be opened; without it nobody may. With a ``station``, whose monitor it has to be, there are alerts and the HTTP
+    interface, and what viewers change is kept. ``tls``: files of the certificate chain and its key, in PEM.
     """
 
     def __init__(
@@ -50,13 +57,22 @@ class Server:
         token: str | None = None,
         host_names: Iterable[str] = (),
         admit: Admit | None = None,
+        station: Station | None = None,
+        tls: tuple[Path, Path] | None = None,
     ) -> None:
-        self._host, self._port = host, port
+        self._host, self._port, self._tls = host, port, tls
         self.token = token if token or guard.is_loopback(host) else guard.new_token()
         self.monitor = monitor
-        self._hub = Hub(monitor, version=_version(), admit=admit)
-        names = frozenset(name.lower() for name in (*host_names, host))
-        app = create_app(self._hub, token=self.token, host_names=names)
+        controls = MonitorControls(monitor, admit) if station is None else StationControls(station)
+        alerting = None if station is None else station.alerting
+        self._hub = Hub(monitor, controls, version=_version(), alerting=alerting)
+        app = create_app(
+            self._hub,
+            tokens=Tokens(None if station is None else station.tokens_path, owner=self.token),
+            open_locally=self.token is None,
+            host_names=frozenset(name.lower() for name in (*host_names, host)),
+            station=station,
+        )
         self._uvicorn = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -66,6 +82,9 @@ class Server:
                 access_log=False,  # addresses of pages may hold the token
                 server_header=False,
                 ws_max_size=MAX_MESSAGE_BYTES,
+                limit_concurrency=MAX_CONNECTIONS,
+                ssl_certfile=None if tls is None else str(tls[0]),
+                ssl_keyfile=None if tls is None else str(tls[1]),
                 ws_per_message_deflate=False,  # pictures do not get smaller
                 timeout_keep_alive=5,
             )
@@ -88,7 +107,8 @@ class Server:
     def address(self) -> str:
         """Where the page is, without the token."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self._host, self._host)
-        return f"http://[{host}]:{self.port}/" if ":" in host else f"http://{host}:{self.port}/"
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://[{host}]:{self.port}/" if ":" in host else f"{scheme}://{host}:{self.port}/"
 
     @property
     def url(self) -> str:
@@ -156,6 +176,15 @@ class Server:
         finally:
             self._loop = None
             await self._hub.close()
+            await self._abort_connections()
+
+    async def _abort_connections(self) -> None:
+        """Those whose other side does not read hold their sockets open still."""
+        for connection in tuple(self._uvicorn.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+        await asyncio.sleep(0.01)  # in which the loop closes them
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from streamer.errors import OptionError
 from streamer.server import guard, protocol
+from streamer.server.access import EVERYTHING, Access, Tokens
 
 if TYPE_CHECKING:
     from streamer.server.hub import Hub, Viewer
@@ -25,17 +26,18 @@ TOKEN_NEEDED, TOO_SLOW = 4401, 4408
 TRY_LATER = 1013
 
 
-async def serve(socket: WebSocket, hub: Hub, *, token: str | None) -> None:
-    """Follows one viewer until it leaves, is too slow, or the server ends."""
-    if not _welcome(socket, token):
+async def serve(socket: WebSocket, hub: Hub, *, tokens: Tokens, open_locally: bool) -> None:
+    """Follows one viewer until it leaves, is too slow, or the server ends. ``open_locally``: no token is needed."""
+    if not _welcome(socket, open_locally=open_locally):
         await socket.close()
         return
     await socket.accept()
-    if token is not None and not await _shows(socket, token):
+    access = EVERYTHING if open_locally else await _shown(socket, tokens)
+    if access is None:
         await _close(socket, TOKEN_NEEDED, "this server needs its token")
         return
     try:
-        viewer = hub.enter()
+        viewer = hub.enter(access)
     except OptionError as error:
         await _close(socket, TRY_LATER, str(error))
         return
@@ -45,19 +47,19 @@ async def serve(socket: WebSocket, hub: Hub, *, token: str | None) -> None:
         hub.leave(viewer)
 
 
-def _welcome(socket: WebSocket, token: str | None) -> bool:
+def _welcome(socket: WebSocket, *, open_locally: bool) -> bool:
     near = socket.client is not None and guard.is_loopback(socket.client.host)
     origin, host = socket.headers.get("origin"), socket.headers.get("host")
-    return guard.origin_allowed(origin, host, trusted=near or token is not None)
+    return guard.origin_allowed(origin, host, trusted=near or not open_locally)
 
 
-async def _shows(socket: WebSocket, token: str) -> bool:
-    """Whether the first message is the token, within five seconds."""
+async def _shown(socket: WebSocket, tokens: Tokens) -> Access | None:
+    """What the token in the first message is good for; it has to come within five seconds."""
     try:
         first = protocol.parse_asked(await asyncio.wait_for(_receive(socket), AUTH_SECONDS))
     except (TimeoutError, ValidationError, WebSocketDisconnect):
-        return False
-    return isinstance(first, protocol.Auth) and guard.same_token(first.token, token)
+        return None
+    return await asyncio.to_thread(tokens.find, first.token) if isinstance(first, protocol.Auth) else None
 
 
 async def _converse(socket: WebSocket, hub: Hub, viewer: Viewer) -> None:
