@@ -19,7 +19,9 @@ from streamer.errors import OptionError, StreamerError
 from streamer.history import History, HistoryOptions
 from streamer.kept import Changes
 from streamer.monitor import Monitor
-from streamer.notify import Channel, Delivery, channel_from_mapping
+from streamer.notify.base import Channel
+from streamer.notify.configure import channel_from_mapping
+from streamer.notify.delivery import Delivery
 from streamer.rules import Rule
 from streamer.settings import StreamSettings
 from streamer.sources import open_source

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from streamer.configuration import Configuration, StreamEntry
 from streamer.errors import OptionError
-from streamer.monitor import Monitor
 from streamer.server import Server
 from streamer.settings import StreamSettings
-from streamer.sources import LiveOptions, open_source, stream_name
-from streamer.streams import Opener
+from streamer.sources import open_source, stream_name
+from streamer.station import Station
 
 if TYPE_CHECKING:
     from streamer.models.base import VisionModel
-    from streamer.sources import Source
 
 
 def sample_video(name: str = "street.mp4") -> Path:
@@ -30,46 +30,49 @@ def sample_video(name: str = "street.mp4") -> Path:
     raise OptionError("sample video", name, "street.mp4, which comes with the package")
 
 
-def opener(address: str, *, loop: bool = False, hwaccel: str | None = None, live: LiveOptions | None = None) -> Opener:
-    """Opens ``address`` as a camera: files play at their own pace, again from the start with ``loop``.
-
-    Raises `SourceError` at once for a file that does not exist.
-    """
-
-    def open_it() -> Source:
-        return open_source(address, realtime=True, loop=loop, hwaccel=hwaccel, live=live)
-
-    open_it().close()
-    return open_it
-
-
 @contextmanager
 def watch(
     addresses: Sequence[str],
     model: VisionModel,
     settings: StreamSettings | None = None,
     *,
+    configuration: Configuration | None = None,
     host: str = "127.0.0.1",
     port: int = 8000,
     token: str | None = None,
+    host_names: Sequence[str] = (),
+    tls: tuple[Path, Path] | None = None,
     loop: bool = False,
     hwaccel: str | None = None,
-    live: LiveOptions | None = None,
+    udp: bool = False,
 ) -> Iterator[Server]:
-    """Watches the sources and shows them: a running `Server`, whose ``url`` is the page; ended when the block ends.
+    """Watches the sources, and those of a configuration, and shows them: a running `Server`, whose ``url`` is the page;
+    ended when the block ends.
 
-    Raises `SourceError` for files that do not exist and `OptionError` for an address that cannot be listened on. A
-    camera that cannot be reached does not raise: its state says so, and it is tried again.
+    ``settings``, ``loop``, ``hwaccel`` and ``udp`` are those of ``addresses``. Without a configuration that names a
+    data folder the history lasts as long as the block. Raises `SourceError` for files that do not exist and
+    `OptionError` for an address that cannot be listened on. A camera that cannot be reached does not raise: its state
+    says so, and it is tried again.
     """
-    openers = [(address, opener(address, loop=loop, hwaccel=hwaccel, live=live)) for address in addresses]
-    with Monitor(model) as monitor, Server(monitor, host=host, port=port, token=token) as server:
-        for address, open_it in openers:
-            monitor.add(_free_name(stream_name(address), monitor), open_it, settings, address=address)
+    given = configuration or Configuration()
+    names = [entry.name for entry in given.streams]
+    added = []
+    for address in addresses:
+        open_source(address, realtime=True, loop=loop, hwaccel=hwaccel).close()  # is it there?
+        names.append(free_name(stream_name(address), names))
+        added.append(StreamEntry(names[-1], address, settings or StreamSettings(), loop, udp, hwaccel))
+    whole = replace(given, streams=(*given.streams, *added))
+    with (
+        Station(model, whole) as station,
+        Server(
+            station.monitor, host=host, port=port, token=token, host_names=host_names, station=station, tls=tls
+        ) as server,
+    ):
         yield server
 
 
-def _free_name(wanted: str, monitor: Monitor) -> str:
-    taken = {status.name for status in monitor.statuses()}
+def free_name(wanted: str, taken: Sequence[str]) -> str:
+    """``wanted``, or with a number behind it where it is taken."""
     name, number = wanted[:90], 2
     while name in taken:
         name, number = f"{wanted[:90]} ({number})", number + 1

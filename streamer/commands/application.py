@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from streamer.commands import rules, tokens
 from streamer.commands.files import annotate, export
 from streamer.commands.live import demo, watch
 from streamer.commands.machine import doctor, version
+from streamer.commands.past import alerts, excerpt, search
 from streamer.commands.pictures import ask, budgets
 
 app = typer.Typer(
@@ -18,8 +20,10 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
 )
-for _command in (demo, watch, annotate, export, ask, budgets, doctor, version):
+for _command in (demo, watch, annotate, export, ask, budgets, search, alerts, excerpt, doctor, version):
     app.command()(_command)
+app.add_typer(rules.app, name="rules")
+app.add_typer(tokens.app, name="tokens")
 
 
 def _say_version(wanted: bool) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 import webbrowser
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,11 +26,13 @@ from streamer.commands.options import (
     live_budget,
     tasks_of,
 )
+from streamer.errors import OptionError
 from streamer.gating import THRESHOLD
 from streamer.models import DEFAULT_MODEL
 from streamer.tasks import Task
 
 if TYPE_CHECKING:
+    from streamer.configuration import Configuration
     from streamer.models.base import VisionModel
     from streamer.monitor import Monitor
     from streamer.settings import StreamSettings
@@ -50,7 +55,17 @@ def demo(
 
 
 def watch(
-    sources: Annotated[list[str], typer.Argument(help="Cameras, streams, files: rtsp://…, http://…, webcam:0, FILE.")],
+    sources: Annotated[
+        list[str] | None, typer.Argument(help="Cameras, streams, files: rtsp://…, http://…, webcam:0, FILE.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="streams.toml: streams, rules, channels, what is kept.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder for history, alerts and changes made on the page; streamer-data by default."),
+    ] = None,
+    history: Annotated[bool, typer.Option(help="Keep results and alerts beyond this run.")] = True,
     model: Model = DEFAULT_MODEL,
     budget: LiveBudget = "280",
     fps: Annotated[float, typer.Option(help="Frames analysed a second and source, at most.")] = 1.0,
@@ -65,6 +80,13 @@ def watch(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8000,
     token: Annotated[str | None, typer.Option(envvar="STREAMER_TOKEN", help="Made up where needed.")] = None,
+    host_name: Annotated[
+        list[str] | None, typer.Option(help="A name under which browsers may ask for the page; may be repeated.")
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Certificate chain in PEM: the page is served by HTTPS.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="The certificate's key in PEM.")] = None,
     loop: Annotated[bool, typer.Option(help="Play files again and again.")] = False,
     browser: Annotated[bool, typer.Option(help="Open the page.")] = False,
     device: Device = "auto",
@@ -76,16 +98,40 @@ def watch(
 ) -> None:
     """Watch cameras, streams or files live in the browser."""
     from streamer.settings import StreamSettings
-    from streamer.sources import LiveOptions
 
     settings = StreamSettings(tasks=tasks_of(task, prompt, detect), budget=live_budget(budget), fps=fps, gate=gate)
-    live = LiveOptions(transport="udp" if udp else "tcp")
-    check_there(sources)
+    tls = _tls(tls_cert, tls_key)
+    configuration = _configuration(config, data, history=history)
+    if not sources and not configuration.streams and config is None:
+        raise OptionError("sources", "none", "a camera, stream or file, or a configuration (-c streams.toml)")
+    check_there(sources or [])
     with loaded_model(model, device=device, dtype=dtype, quantize=quantize, revision=revision) as loaded:
         _serve(
-            sources, loaded, settings, host=host, port=port, token=token, loop=loop, browser=browser, hwaccel=hwaccel,
-            live=live,
+            sources or [], loaded, settings, configuration=configuration, host=host, port=port, token=token,
+            host_names=host_name or [], tls=tls, loop=loop, browser=browser, hwaccel=hwaccel, udp=udp,
         )  # fmt: skip
+
+
+def _configuration(path: Path | None, data: Path | None, *, history: bool) -> Configuration:
+    from streamer.configuration import DATA, Configuration, read_configuration
+
+    found = read_configuration(path) if path is not None else Configuration()
+    if not history:
+        return replace(found, data=None, history_url=None)
+    return replace(found, data=data or found.data or Path(DATA))
+
+
+def _tls(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None:
+    """Looked at before a model is loaded."""
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise OptionError("tls", "one file", "both --tls-cert and --tls-key")
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise OptionError("tls", str(certificate), f"a certificate and its key in PEM ({error})") from error
+    return certificate, key
 
 
 def _serve(
@@ -95,6 +141,8 @@ def _serve(
 
     with watching(addresses, model, settings, **options) as server:
         terminal.out.print(f"page: {server.url}", markup=False)
+        if (kept := options.get("configuration")) is not None and kept.data is not None:
+            terminal.out.print(f"history: {kept.data}", markup=False)
         terminal.out.print("[dim]Ctrl-C ends it.[/]")
         if browser:
             webbrowser.open(server.url)

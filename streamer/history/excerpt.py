@@ -1,0 +1,107 @@
+"""A part of the history as a file job leaves it: a folder of pictures and a journal, which every format is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from streamer.errors import HistoryError, OptionError
+from streamer.outputs.atomic import replacing_folder
+from streamer.outputs.jsonl import JournalWriter
+from streamer.outputs.naming import output_names
+
+if TYPE_CHECKING:
+    from streamer.history.search import Found
+    from streamer.history.store import History
+
+_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """What was written."""
+
+    journal: Path
+    rows: int
+    left_out: int
+    """Results without a picture, or with a fault."""
+
+
+def write_excerpt(
+    history: History,
+    stream: str,
+    folder: Path,
+    *,
+    since: float | None = None,
+    until: float | None = None,
+    caveat: str | None = None,
+) -> Excerpt:
+    """``NAME.pictures/000000.jpg…`` and ``NAME.jsonl`` in ``folder``, for `streamer.export.export`.
+
+    A row a kept picture, in order of time; ``time_seconds`` counts from the first one. Raises `OptionError` where there
+    is none, `HistoryError` and `OutputError`.
+    """
+    name = output_names([stream])[0]
+    pictures = folder / f"{name}.pictures"
+    kept: list[Found] = []
+    left_out = 0
+    with replacing_folder(pictures) as temporary:
+        for found in _in_order(history, stream, since, until):
+            try:
+                jpeg = None if found.picture is None or found.result.error else history.picture(found.picture)
+            except (OptionError, HistoryError):  # removed meanwhile
+                jpeg = None
+            if jpeg is None:
+                left_out += 1
+                continue
+            (temporary / f"{len(kept):06d}.jpg").write_bytes(jpeg)
+            kept.append(found)
+        if not kept:
+            raise OptionError("stream", stream, "one with pictures in that time")
+    journal = folder / f"{name}.jsonl"
+    _write_journal(journal, pictures, kept, caveat)
+    return Excerpt(journal, len(kept), left_out)
+
+
+def _in_order(history: History, stream: str, since: float | None, until: float | None) -> Iterator[Found]:
+    """Pages come newest first; only the rows are held, not the pictures."""
+    pages: list[Found] = []
+    cursor = None
+    while page := history.search(streams=(stream,), since=since, until=until, limit=_PAGE, before=cursor):
+        pages += page
+        cursor = page[-1].cursor
+    return reversed(pages)
+
+
+def _write_journal(path: Path, pictures: Path, kept: list[Found], caveat: str | None) -> None:
+    first, newest = kept[0], kept[-1].result
+    job: dict[str, Any] = {
+        "streamer": version("streamer"),
+        "source": {
+            "address": pictures.name,
+            "kind": "images",
+            "size": list(newest.source_size),
+            "duration_seconds": None,
+            "rate": None,
+            "picture_count": len(kept),
+            "codec": "mjpeg",
+        },
+        "content": None,
+        "model": newest.model,
+        "revision": None,
+        "quantize": None,
+        "caveat": caveat,
+        "tasks": [],
+        "sampling": "all",
+        "budget": newest.budget,
+        "gate": 0.0,
+        "box_grid": 1000,
+    }
+    with JournalWriter(path, job, restart=True) as journal:
+        for number, found in enumerate(kept):
+            seconds = round(found.at - first.at, 3)
+            journal.add(replace(found.result, sequence=number, index=number, pts=None, time_seconds=seconds))
+        journal.end(frames=len(kept), failed=0, fault=None)

@@ -1,0 +1,89 @@
+"""Rules replayed over the history: when they would have fired."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from streamer.errors import OptionError, StreamerError
+from streamer.results import FrameResult
+from streamer.rules import Backtest, Rule, backtest
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from streamer.history import History
+
+Ask = Callable[["NDArray[np.uint8]"], Mapping[str, Any] | None]
+"""Asks a rule's question about an ``(H, W, 3)`` uint8 RGB picture: a check's answer, or None."""
+
+SILENCE_SECONDS = 3600.0
+"""Without a row for so long an alert is over: a scene that does not change has none in between."""
+
+
+@dataclass(slots=True)
+class Asked:
+    """How often the model was asked, and when it was not because that was often enough."""
+
+    most: int
+    asked: int = 0
+    left_out: int = 0
+
+
+def replay(
+    history: History,
+    rule: Rule,
+    streams: Iterable[str],
+    since: float | None = None,
+    until: float | None = None,
+    *,
+    ask: Ask | None = None,
+    most_questions: int = 200,
+) -> tuple[dict[str, Backtest], Asked]:
+    """The rule over each of the streams that it is for, by name. A question that was not asked at the time is asked now
+    of the kept pictures where there is ``ask``, at most ``most_questions`` times; else those results say nothing of it.
+
+    Raises `HistoryError`.
+    """
+    count = Asked(most_questions)
+    found = {}
+    for stream in streams:
+        if not rule.applies_to(stream):
+            continue
+
+        def answer(at: float, result: FrameResult, stream: str = stream) -> Mapping[str, Any] | None:
+            return None if ask is None else _answer(history, stream, at, ask, count)
+
+        results = history.results(stream, since, until, ends=True)
+        found[stream] = backtest(
+            rule, results, answer=None if ask is None else answer, max_silence_seconds=SILENCE_SECONDS
+        )
+    return found, count
+
+
+def _answer(history: History, stream: str, at: float, ask: Ask, count: Asked) -> Mapping[str, Any] | None:
+    if count.asked >= count.most:
+        count.left_out += 1
+        return None
+    name = history.nearest_picture(stream, at)
+    if name is None:
+        return None
+    try:
+        image = decoded(history.picture(name))
+    except OptionError:  # it was removed meanwhile
+        return None
+    count.asked += 1
+    return ask(image)
+
+
+def decoded(jpeg: bytes) -> NDArray[np.uint8]:
+    """``(H, W, 3)`` uint8 RGB. Raises `StreamerError` for what is no picture."""
+    import cv2
+
+    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise StreamerError("a kept picture cannot be decoded")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
