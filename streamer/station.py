@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 FILE_SECONDS = 2.0
 """How often the configuration file is looked at for changes."""
 MAX_RULES = 200
+LATENCY_SECONDS = 5.0
+"""Of the model, for which packets are kept beyond those before an alert."""
 CLOSE_SECONDS = 2.0
 
 
@@ -263,7 +265,7 @@ class Station:
     def _start(self, entry: StreamEntry) -> None:
         before = self._configuration.clip_before_seconds
         wanted = before > 0 or self._configuration.clip_after_seconds > 0
-        keep = max(before, 1.0) if wanted else 0.0
+        keep = before + LATENCY_SECONDS if wanted else 0.0
         self.monitor.add(entry.name, _opener(entry, keep), entry.settings, address=entry.address)
         self.alerting.ask(entry.name)
         self._entries[entry.name] = entry

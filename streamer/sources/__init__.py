@@ -13,6 +13,7 @@ from streamer.addresses import redact
 from streamer.errors import OptionError, SourceError
 from streamer.sampling import Sampling, Seconds
 from streamer.sources.base import Counters, Picture, Size, SizeFor, Source, SourceInfo, State
+from streamer.sources.clipping import Clip
 from streamer.sources.decoding import Target
 from streamer.sources.finding import (
     IMAGE_SUFFIXES,
@@ -30,6 +31,7 @@ from streamer.sources.images import ImagesSource
 from streamer.sources.live import LiveOptions, LiveSource, OnState
 from streamer.sources.network import NetworkFeed, network_target, webcam_target
 from streamer.sources.paced import PacedFeed
+from streamer.sources.ring import PacketRing, Recording
 from streamer.sources.sampled import Wanted
 from streamer.sources.synthetic import SYNTHETIC, SyntheticFeed, SyntheticOptions, SyntheticSource
 from streamer.sources.video import VideoSource
@@ -39,9 +41,12 @@ if TYPE_CHECKING:
     from streamer.sources.sampled import SampledSource
 
 __all__ = [
+    "Clip",
     "Counters",
     "LiveOptions",
+    "PacketRing",
     "Picture",
+    "Recording",
     "Size",
     "SizeFor",
     "Source",
@@ -181,8 +186,9 @@ class _Opening:
         def make(counters: Counters) -> SampledSource:
             return self.file(window, counters)
 
-        self.file(window)  # says at once where there is no such file
-        return PacedFeed(self.address, make, loop=loop)
+        packets = isinstance(self.file(window), VideoSource)  # says at once where there is no such file
+        ring = PacketRing(self.live.keep_seconds) if packets and self.live.keep_seconds else None
+        return PacedFeed(self.address, make, loop=loop, ring=ring)
 
     def file(self, sampling: Sampling, counters: Counters | None = None) -> SampledSource:
         wanted = Wanted(self.stream, sampling, self.size_for, counters or Counters(), self.skip)

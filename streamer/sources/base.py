@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from streamer.frames import Frame
+    from streamer.sources.ring import PacketRing
 
 Size = tuple[int, int]
 """``(width, height)`` in pixels."""
@@ -93,6 +94,12 @@ class Source(ABC):
     @property
     @abstractmethod
     def counters(self) -> Counters: ...
+
+    @property
+    def ring(self) -> PacketRing | None:
+        """A camera's newest packets, to make clips of; None where none are kept (`LiveOptions.keep_seconds`) or there
+        are none, as with drawn pictures and webcams that send bare pixels."""
+        return None
 
     @abstractmethod
     def pictures(self) -> Iterator[Picture]:

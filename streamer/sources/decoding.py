@@ -6,7 +6,7 @@ import functools
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
+
+    Keep = Callable[[VideoStream, Packet[VideoStream]], None]
+    """Hears of a stream's packets, each once it was decoded; on the decoding thread, so it is quick."""
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +63,7 @@ class Decoder:
             self.container.close()
             raise
         self.stream.thread_type = target.threads
+        self.keep: Keep | None = None
         self.watch = Stopwatch()
         self._scaler = Scaler()
 
@@ -99,6 +103,9 @@ class Decoder:
         except av.FFmpegError as error:
             self._fault(f"a packet that cannot be decoded ({error.strerror})", packet)
             return []
+        finally:
+            if self.keep is not None and packet.size:
+                self.keep(self.stream, packet)
 
     def drain(self) -> list[VideoFrame]:
         """The frames that are still in the decoder. It takes packets again only after a seek."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from streamer.frames import Frame
     from streamer.sources.base import SizeFor
     from streamer.sources.picture import VideoPicture
+    from streamer.sources.ring import PacketRing
 
 OnState = Callable[[State, str], None]
 """Called with the new state and what is known of it, without passwords; on the decoding thread, so be quick."""
@@ -41,6 +43,8 @@ class LiveOptions:
     """Part of the delay that is left to chance, so that many cameras do not come back at one moment."""
     attempts: int | None = None
     """Failures in a row after which `SourceError` is raised; None tries forever."""
+    keep_seconds: float = 0.0
+    """How much of a camera's past is kept as it was sent (`Source.ring`); 0 keeps nothing."""
 
     def __post_init__(self) -> None:
         if self.transport not in ("tcp", "udp"):
@@ -48,6 +52,8 @@ class LiveOptions:
         for name in ("connect_timeout_seconds", "stall_seconds", "first_delay_seconds", "longest_delay_seconds"):
             if not getattr(self, name) > 0:
                 raise OptionError(name.removesuffix("_seconds"), getattr(self, name), "seconds above 0")
+        if not (self.keep_seconds >= 0 and math.isfinite(self.keep_seconds)):
+            raise OptionError("keep", self.keep_seconds, "seconds from 0 (off)")
 
     def delay_seconds(self, failures: int, chance: float) -> float:
         """Before the next try, after so many failures in a row (from 1); ``chance`` in [0, 1)."""
@@ -67,6 +73,8 @@ class Feed(Protocol):
     """Whether to connect again after a fault."""
     codec: str
     rate: float | None
+    ring: PacketRing | None
+    """Where its packets go, if there are any and they are kept."""
 
     def pictures(self, stop: threading.Event, counters: Counters) -> Iterator[VideoPicture]:
         """As they come, with ``captured_at``; ends at ``stop`` or at the end of the stream. Raises `SourceError`."""
@@ -113,6 +121,10 @@ class LiveSource(Source):
     def counters(self) -> Counters:
         return self._counters
 
+    @property
+    def ring(self) -> PacketRing | None:
+        return self._feed.ring
+
     def pictures(self) -> Iterator[VideoPicture]:
         self._start()
         while not self._stop.is_set():
@@ -130,9 +142,15 @@ class LiveSource(Source):
         self._stop.set()
         self._known.set()
         self._slot.close()
+        self._close_ring()
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(_CLOSE_SECONDS)
+
+    def _close_ring(self) -> None:
+        ring = self._feed.ring
+        if ring is not None:
+            ring.close()
 
     def _chosen(self) -> Iterator[VideoPicture]:
         if self._sampling.interval is None:
@@ -157,6 +175,7 @@ class LiveSource(Source):
         finally:
             self._slot.close(fault)
             self._known.set()
+            self._close_ring()
 
     def _follow(self) -> SourceError | None:
         """Until the end (None), or a fault that nobody waits out."""

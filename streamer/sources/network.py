@@ -14,7 +14,9 @@ from av.device import enumerate_input_devices
 
 from streamer.errors import SourceError
 from streamer.sources.decoding import Decoder, Target
+from streamer.sources.encoded import Tap, keepable
 from streamer.sources.live import LiveOptions, StalledError
+from streamer.sources.ring import PacketRing
 from streamer.sources.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ class NetworkFeed:
         self.address = target.address
         self.codec = ""
         self.rate: float | None = None
+        self.ring = PacketRing(options.keep_seconds) if options.keep_seconds else None
         self._timeline: Timeline | None = None
         self._last_at = 0.0
         self._count = 0
@@ -90,6 +93,7 @@ class NetworkFeed:
         try:
             timeline = self._begin(decoder)
             timed = decoder.container.format.name not in _UNTIMED
+            self._keep(decoder, timed)
             for packet in self._packets(decoder, stop):
                 for frame in decoder.decode(packet):
                     now = time.monotonic()
@@ -101,6 +105,14 @@ class NetworkFeed:
                     yield picture
         finally:
             decoder.close()
+            if self.ring is not None:
+                self.ring.interrupt()
+
+    def _keep(self, decoder: Decoder, timed: bool) -> None:
+        if not keepable(self.codec):
+            self.ring = None
+        if self.ring is not None:
+            decoder.keep = Tap(self.ring.put, time.monotonic, timed=timed)
 
     def _begin(self, decoder: Decoder) -> Timeline:
         self.codec = decoder.stream.codec_context.name

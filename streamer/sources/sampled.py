@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from streamer.sources.base import SizeFor
+    from streamer.sources.decoding import Keep
     from streamer.sources.picture import VideoPicture
 
 
@@ -44,6 +45,8 @@ class SampledSource(Source):
         self._wanted = wanted
         self._closed = threading.Event()
         self._info: SourceInfo | None = None
+        self.keep: Keep | None = None
+        """Hears of the packets, where there are any, of iterations that begin from now on."""
 
     @property
     def info(self) -> SourceInfo:

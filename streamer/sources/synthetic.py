@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from streamer.sources.base import Size
+    from streamer.sources.ring import PacketRing
 
 CODE_BITS = 16
 TIME_BASE = Fraction(1, 90_000)
@@ -136,6 +137,7 @@ class SyntheticFeed:
 
     comes_back = True
     codec = "drawn"
+    ring: PacketRing | None = None
 
     def __init__(self, address: str, stall_seconds: float) -> None:
         self.address, self._stall_seconds = address, stall_seconds

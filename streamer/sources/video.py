@@ -129,6 +129,7 @@ class VideoSource(SampledSource):
             decoder.close()
             raise Surprise("the file ends early")
         marks = list(select(table.marks(), self._wanted.sampling))[self._wanted.skip :]
+        decoder.keep = self.keep
         fetcher = Fetcher(decoder, packets, table, marks)
         try:
             for mark, frame in fetcher:
@@ -145,6 +146,7 @@ class VideoSource(SampledSource):
     def _read(self, counters: Counters) -> Iterator[VideoPicture]:
         """Every picture. The index counts decoded pictures."""
         decoder = Decoder(self._target, counters)
+        decoder.keep = self.keep
         longest = max(decoder.duration_seconds or _LONGEST_GAP_SECONDS, Fraction(10))
         timeline = Timeline(decoder.stream.time_base, decoder.rate, longest)
         read = packets = slots = 0
