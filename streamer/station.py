@@ -6,7 +6,8 @@ import logging
 import tempfile
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -22,6 +23,7 @@ from streamer.monitor import Monitor
 from streamer.notify.base import Channel
 from streamer.notify.configure import channel_from_mapping
 from streamer.notify.delivery import Delivery
+from streamer.notify.mqtt import Mqtt
 from streamer.rules import Rule
 from streamer.settings import StreamSettings
 from streamer.sources import open_source
@@ -80,6 +82,9 @@ class Station:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="streamer-")))
             self.history = stack.enter_context(_history(configuration, folder))
             self._changes = Changes(None if configuration.data is None else folder / "changes.json")
+            self._orders = ThreadPoolExecutor(1, "orders")
+            """Does what channels ask for: they must not wait for it."""
+            stack.callback(self._orders.shutdown)
             self._delivery = self._deliver(configuration)
             stack.callback(lambda: self._delivery.close())
             self.monitor = stack.enter_context(Monitor(model))
@@ -97,6 +102,7 @@ class Station:
                 self._start(entry)
             self._closing = stack.pop_all()
         self._stamp = _Stamp.of(configuration.path)
+        self._publish_analysis()
         self._thread = threading.Thread(target=self._watch_file, name="configuration", daemon=True)
         if configuration.path is not None:
             self._thread.start()
@@ -129,6 +135,7 @@ class Station:
             except StreamerError:
                 self._stop(entry.name)
                 raise
+            self._publish_analysis(entry.name)
         return self.monitor.status(entry.name)
 
     def change(self, name: str, edit: Callable[[StreamSettings], StreamSettings]) -> StreamStatus:
@@ -142,6 +149,7 @@ class Station:
             except StreamerError:
                 self.monitor.change(name, lambda _: before)
                 raise
+            self._publish_analysis(name)
         return self.monitor.status(name)
 
     def remove(self, name: str) -> None:
@@ -180,6 +188,8 @@ class Station:
                 raise OptionError("rule", name, "one of " + (", ".join(rules) or "none yet"))
             self._changes.remove(rules.pop(name), self._rule_of_file(name))
             self.alerting.set_rules(rules.values())
+            for stream in self._entries:
+                self._forget(stream, name)
 
     # -- channels
 
@@ -222,6 +232,7 @@ class Station:
         for entry in wanted.values():
             self._become(entry)
         self.alerting.set_rules(self._changes.rules(new.rules))
+        self._publish_analysis()
 
     def _become(self, entry: StreamEntry) -> None:
         old = self._entries.get(entry.name)
@@ -273,6 +284,18 @@ class Station:
     def _stop(self, name: str) -> None:
         self.monitor.remove(name)
         del self._entries[name]
+        self._forget(name)
+
+    def _publish_analysis(self, *names: str) -> None:
+        """Tells home automation which streams are analysed; of all by default."""
+        for name in names or tuple(self._entries):
+            paused = self.monitor.status(name).settings.paused
+            for channel in self._mqtt:
+                channel.publish_analysis(name, not paused)
+
+    def _forget(self, stream: str, rule: str | None = None) -> None:
+        for channel in self._mqtt:
+            channel.forget(stream, rule)
 
     def _keep(self, entry: StreamEntry) -> None:
         self._changes.put(entry, self._of_file(entry.name))
@@ -302,6 +325,7 @@ class Station:
                         on_command=self._obey,
                     )
                 )
+            self._mqtt = tuple(channel for channel in channels if isinstance(channel, Mqtt))
             return Delivery(self.history, channels)
         except StreamerError:
             for channel in channels:
@@ -309,7 +333,11 @@ class Station:
             raise
 
     def _obey(self, stream: str, command: str) -> None:
-        """What a channel asks for: MQTT can pause and resume the analysis."""
+        """What a channel asks for: MQTT can pause and resume the analysis. Returns at once."""
+        with suppress(RuntimeError):  # the end of the job
+            self._orders.submit(self._paused, stream, command)
+
+    def _paused(self, stream: str, command: str) -> None:
         try:
             self.change(stream, lambda settings: replace(settings, paused=command == "pause"))
         except StreamerError as error:

@@ -27,6 +27,7 @@ from streamer.sources.synthetic import read_counter
 from streamer.station import Station
 from streamer.tasks import Task
 from tests.media import even, make_clip
+from tests.notify.brokers import Mosquitto, Watcher
 from tests.server.rig import eventually
 
 FAST = StreamSettings(tasks=(), fps=10, gate=0, budget=70)
@@ -287,3 +288,21 @@ def test_an_alert_that_was_told_survives_kill_9_and_ends_at_the_next_start(
     assert alert.revision > int(revision)
     assert "program ended" in alert.faults["end"]
     assert station.history.open_alerts() == []
+
+
+def test_home_automation_sees_and_switches_the_analysis(
+    run: Callable[..., Station], scene: Scene, tmp_path: Path
+) -> None:
+    with Mosquitto(tmp_path) as broker, Watcher(broker.port) as home:
+        station = run(LADDER, channels={"home": {"type": "mqtt", "host": "127.0.0.1", "port": broker.port}})
+        home.expect("streamer/gate/analysis/state", b"ON")
+        home.say("streamer/gate/analysis/set", "OFF")
+        eventually(lambda: station.monitor.status("gate").settings.paused)
+        home.expect("streamer/gate/analysis/state", b"OFF")
+        home.say("streamer/gate/analysis/set", "ON")
+        scene.ladder = True
+        home.expect("streamer/gate/ladder/state", b"ON")
+        station.remove_rule("ladder")
+        eventually(lambda: home.last("streamer/gate/ladder/state") in (b"OFF", b""))
+        station.close()
+        home.expect("streamer/available", b"offline")

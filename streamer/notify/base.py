@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self
 
+from streamer.errors import NotifyError
+
 NoticeState = Literal["pending", "delivered", "dead"]
 
 
@@ -53,6 +55,14 @@ class NoticeStore(Protocol):
 
     def replay_notices(self, ids: Sequence[int]) -> int:
         """Makes dead ones pending again, with no attempts; says how many there were."""
+
+
+class BusyError(NotifyError):
+    """The receiver asks to be left alone for ``retry_after_seconds``."""
+
+    def __init__(self, channel: str, reason: str, retry_after_seconds: float) -> None:
+        super().__init__(channel, reason)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class Channel(Protocol):

@@ -143,7 +143,8 @@ class LiveSource(Source):
         self._known.set()
         self._slot.close()
         self._close_ring()
-        thread = self._thread
+        with self._starting:  # a thread that is just being started cannot be joined yet
+            thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(_CLOSE_SECONDS)
 
