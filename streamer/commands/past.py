@@ -78,13 +78,13 @@ def search(
             if as_json:
                 terminal.print_json(_document(one))
             else:
-                _tell(one)
+                _tell(one, history)
         if not found and not as_json:
             terminal.notice("nothing was found")
 
 
-def _tell(one: Found) -> None:
-    picture = f"  [{one.picture}]" if one.picture else ""
+def _tell(one: Found, history: History) -> None:
+    picture = f"  {history.picture_path(one.picture)}" if one.picture else ""
     terminal.answer(f"{shown(one.at)}  {one.stream}  {one.snippet or one.caption or ''}{picture}")
 
 

@@ -167,6 +167,10 @@ class History(AlertRows, NoticeRows, ResultRows):
         """A kept JPEG. Raises `OptionError` for a name of none, whatever it says, and `HistoryError`."""
         return self._shelf.read(name)
 
+    def picture_path(self, name: str) -> Path:
+        """Of a kept JPEG, which may be gone by now. Raises `OptionError` for a name of none, whatever it says."""
+        return self._shelf.path("pictures", name)
+
     def clip_path(self, name: str) -> Path:
         """Of a kept video. Raises `OptionError` for a name of none, whatever it says."""
         path = self._shelf.path("clips", name)

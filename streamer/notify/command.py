@@ -61,7 +61,7 @@ class Command:
         if self._closed.is_set():
             raise NotifyError(self.name, "it is closed")
         with tempfile.TemporaryFile() as document:  # a file, not a pipe: a program that reads nothing blocks nobody
-            document.write(message_bytes(message(notice, self._options.base_url)))
+            document.write(message_bytes(message(notice, self._options.base_url)) + b"\n")
             document.seek(0)
             self._run(document, _environment(self.name, notice))
 

@@ -148,8 +148,8 @@ def test_hls_is_played_to_its_end(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "clip.mp4", even(30), size=(320, 180), gop=10)
     ffmpeg("-i", str(clip), "-c", "copy", "-hls_time", "1", "-hls_list_size", "0", str(tmp_path / "live.m3u8"))
     with file_server(tmp_path) as address, Watcher(f"{address}/live.m3u8") as watcher:
-        watcher.wait(lambda: watcher.names() and watcher.names()[-1] == "ended")
-        assert read_counter(watcher.frames[-1].image) == 29
+        watcher.wait(lambda: watcher.names() and watcher.names()[-1] == "ended" and watcher.frames)
+        watcher.wait(lambda: read_counter(watcher.frames[-1].image) == 29)
         assert watcher.source.counters.decoded == 30
 
 
