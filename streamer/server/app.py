@@ -11,7 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.websockets import WebSocketClose
 
-from streamer.server import guard, session
+from streamer.server import api, guard, session
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -48,6 +48,8 @@ def create_app(
     async def viewer(socket: WebSocket) -> None:
         await session.serve(socket, hub, tokens=tokens, open_locally=open_locally)
 
+    if station is not None:
+        api.install(app, station, tokens, open_locally=open_locally)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(Doorkeeper, host_names=host_names)
     return app

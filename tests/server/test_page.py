@@ -276,10 +276,22 @@ def test_the_keyboard_reaches_everything(server: Server, open_page: OpenPage) ->
     page = open_page(server.url)
     said(page, "Describe")
     reached = set()
-    for _ in range(14):
+    for _ in range(17):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.id || document.activeElement.className"))
-    wanted = {"skip", "theme", "pause", "on-caption", "task-caption", "on-detect", "task-detect", "on-ask", "task-ask"}
+    wanted = {
+        "skip",
+        "sound",
+        "notices",
+        "theme",
+        "pause",
+        "on-caption",
+        "task-caption",
+        "on-detect",
+        "task-detect",
+        "on-ask",
+        "task-ask",
+    }
     assert wanted | {"budget", "fps", "timeline"} <= reached
     unnamed = page.evaluate(
         "[...document.querySelectorAll('button, input, select, textarea')].filter(e => e.offsetParent && !e.ariaLabel"

@@ -1,11 +1,13 @@
 // The page: what comes in goes to the store; what the store says goes to the parts.
 
+import { Alerts } from "./alerts.js";
 import { Banner } from "./banner.js";
 import { Connection } from "./connection.js";
 import { Controls } from "./controls.js";
 import { byId, el, put } from "./dom.js";
 import { Facts } from "./facts.js";
 import { Ack } from "./field.js";
+import { Heed } from "./heed.js";
 import { Note } from "./note.js";
 import { Player } from "./player.js";
 import { Said } from "./said.js";
@@ -33,6 +35,8 @@ const tiles = new Tiles(byId("tiles"), (name) => store.select(name));
 const timeline = new Timeline(byId("timeline"), byId("newest"));
 const controls = new Controls(byId("controls"), connection);
 const banner = new Banner(connection);
+const alerts = new Alerts(byId("alerts"), connection, (name) => store.streams.has(name) && store.select(name));
+const heed = new Heed();
 const headAck = new Ack();
 const pause = byId("pause");
 pause.before(headAck.root);
@@ -49,8 +53,10 @@ function showHello() {
 
 function showStream() {
   const stream = store.current;
-  for (const id of ["state", "pause", "step", "facts"]) byId(id).hidden = !stream;
-  controls.show(stream, store.hello);
+  const changes = store.hello?.role === "admin";
+  for (const id of ["state", "step", "facts"]) byId(id).hidden = !stream;
+  pause.hidden = !stream || !changes;
+  controls.show(changes ? stream : null, store.hello);
   put(byId("name"), stream?.stream ?? "No stream yet");
   document.title = stream ? `${stream.stream} · streamer` : "streamer";
   if (!stream) return;
@@ -76,6 +82,7 @@ function tick() {
   const stream = store.current;
   const result = stream ? store.newest(stream.stream) : null;
   banner.tick();
+  alerts.show(store.alerts, now);
   tiles.show(store, player, linked(), now);
   age.hidden = !result?.detections.length;
   stage.setBoxes(stream ? player.boxes(stream.stream, now) : NO_BOXES);
@@ -117,6 +124,10 @@ store.addEventListener("streams", () => {
   showSelected();
 });
 store.addEventListener("selected", showSelected);
+store.addEventListener("alerts", ({ detail }) => {
+  if (detail) heed.tell(detail);
+  alerts.show(store.alerts, connection.now());
+});
 store.addEventListener("stream", ({ detail }) => detail === store.selected && showStream());
 store.addEventListener("result", ({ detail }) => {
   player.learn(detail);

@@ -1,13 +1,16 @@
 // What the page knows: the server's word, nothing invented. A snapshot replaces all of it.
 
 const RESULTS_KEPT = 200;
+const ALERTS_KEPT = 200;
 
 export class Store extends EventTarget {
-  // Events: "hello", "streams" (some came or went, or all is new), "stream", "result" (detail: name), "selected".
+  // Events: "hello", "streams" (some came or went, or all is new), "stream", "result" (detail: name), "selected",
+  // "alerts" (detail: the alert that is new, or null).
   hello = null;
   streams = new Map();
   selected = null;
   #results = new Map();
+  #alerts = new Map();
 
   get current() {
     return this.streams.get(this.selected) ?? null;
@@ -20,6 +23,11 @@ export class Store extends EventTarget {
 
   newest(name) {
     return this.results(name).at(-1) ?? null;
+  }
+
+  // Those that go on or that nobody has acknowledged, newest first.
+  get alerts() {
+    return [...this.#alerts.values()].sort((a, b) => b.started - a.started);
   }
 
   select(name) {
@@ -42,6 +50,9 @@ export class Store extends EventTarget {
       case "removed":
         this.#drop(message.stream);
         break;
+      case "alert":
+        this.#takeAlert(message);
+        break;
       case "result":
         if (this.streams.has(message.stream)) {
           this.#keep(message);
@@ -51,12 +62,23 @@ export class Store extends EventTarget {
     }
   }
 
-  #takeSnapshot({ streams, results }) {
+  #takeAlert(alert) {
+    const known = this.#alerts.get(alert.alert);
+    if (known && known.sequence >= alert.sequence) return;
+    if (alert.ended !== null && alert.acknowledged !== null) this.#alerts.delete(alert.alert);
+    else if (known || alert.acknowledged === null) this.#alerts.set(alert.alert, alert);
+    while (this.#alerts.size > ALERTS_KEPT) this.#alerts.delete(this.#alerts.keys().next().value);
+    this.#tell("alerts", alert.phase === "new" ? alert : null);
+  }
+
+  #takeSnapshot({ streams, results, alerts }) {
     this.streams = new Map(streams.map((stream) => [stream.stream, stream]));
     this.#results = new Map();
     results.forEach((result) => this.#keep(result));
     if (!this.streams.has(this.selected)) this.selected = this.streams.keys().next().value ?? null;
+    this.#alerts = new Map((alerts ?? []).map((alert) => [alert.alert, alert]));
     this.#tell("streams");
+    this.#tell("alerts", null);
   }
 
   #takeStream(stream) {

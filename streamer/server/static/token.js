@@ -2,6 +2,18 @@
 
 const KEY = "streamer-token";
 
+let current = null;
+
+// A file of the HTTP interface; null where it cannot be had. The token never stands in an address.
+export async function fetchBlob(path) {
+  try {
+    const answer = await fetch(path, { headers: current ? { authorization: `Bearer ${current}` } : {} });
+    return answer.ok ? await answer.blob() : null;
+  } catch {
+    return null;
+  }
+}
+
 export function takeToken() {
   const url = new URL(location.href);
   const given = url.searchParams.get("token");
@@ -11,9 +23,11 @@ export function takeToken() {
     keepToken(given);
     return given;
   }
-  try { return sessionStorage.getItem(KEY); } catch { return null; }
+  try { current = sessionStorage.getItem(KEY); } catch { /* none is kept */ }
+  return current;
 }
 
 export function keepToken(token) {
+  current = token;
   try { sessionStorage.setItem(KEY, token); } catch { /* kept for this page alone */ }
 }

@@ -82,5 +82,6 @@ export function otherAnswers(result, stream) {
     const kind = prompts.get(name)?.kind ?? name;
     return kind !== "detect" && !(kind === "caption" && value === result.caption);
   });
-  return shown.map(([name, value]) => [prompts.get(name)?.prompt ?? name, answerWords(value)]);
+  const words = (name) => prompts.get(name)?.prompt ?? name.replace(/^rule:/, "Rule ");
+  return shown.map(([name, value]) => [words(name), answerWords(value)]);
 }
