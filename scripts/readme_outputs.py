@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import av
@@ -42,6 +43,16 @@ def outputs(readme: str) -> str:
         return f"{head}<!-- output: {match['name']} -->\n\n```text\n{said}\n```\n"
 
     return _MARKED.sub(replaced, readme)
+
+
+def live_run(seconds: float) -> None:
+    """The README's streams with rules, so that there is something to be found again."""
+    shutil.rmtree(ROOT / "streamer-data", ignore_errors=True)
+    command = [sys.executable, "-m", "streamer", "watch", "-c", "sample_videos/streams.toml", "--model", "tiny"]
+    process = subprocess.Popen([*command, "--port", "0"], cwd=ROOT, stdout=subprocess.DEVNULL)
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    process.wait(15)
 
 
 def picture_of_the_page(path: Path) -> None:
@@ -75,6 +86,7 @@ def frame_of(video: Path, second: float, path: Path) -> None:
 
 def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
+    live_run(50)
     readme = ROOT / "README.md"
     readme.write_text(outputs(readme.read_text()))
     frame_of(ROOT / "out" / "street.annotated.mp4", 12.04, IMAGES / "annotated.jpg")

@@ -162,7 +162,7 @@ def configuration_of(document: Mapping[str, Any], path: Path, environment: Mappi
         streams=tuple(_stream(entry, f"streams[{place}]", environment) for place, entry in enumerate(entries)),
         rules=tuple(Rule.from_mapping(rule, f"rules[{place}]") for place, rule in enumerate(rules)),
         channels=_channels(document.get("channels", {}), environment),
-        data=path.parent / plain.pop("data", DATA),
+        data=Path(os.path.normpath(path.parent / plain.pop("data", DATA))),
         history_url=None if history_url is None else _filled(history_url, "history_url", environment),
         path=path,
         **plain,

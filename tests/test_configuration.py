@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from streamer.configuration import StreamEntry, digest, read_configuration
 from streamer.errors import OptionError
 from streamer.kept import Changes
+from streamer.notify.configure import channel_from_mapping
 from streamer.rules import Rule
 from streamer.settings import StreamSettings
 from streamer.tasks import Task
@@ -173,3 +175,29 @@ def test_without_a_file_changes_last_for_the_run() -> None:
 def test_entries_that_say_the_same_have_one_digest() -> None:
     assert digest(GATE) == digest(StreamEntry("gate", "rtsp://a/1"))
     assert digest(GATE) != digest(FASTER)
+
+
+def test_the_examples_of_the_documentation_can_be_used(tmp_path: Path) -> None:
+    document = (Path(__file__).parents[1] / "docs" / "configuration.md").read_text()
+    blocks = re.findall(r"```toml\n(.*?)```", document, re.DOTALL)
+    hall = '[[streams]]\nname = "hall-1"\naddress = "hall.mp4"\n'
+    path = written(tmp_path, hall + "\n".join(blocks))
+    found = read_configuration(path, {"GATE_PASSWORD": "a", "HOOK": "b"})
+    assert (len(found.streams), len(found.rules), set(found.channels)) == (2, 4, {"phone", "home", "siren"})
+    assert (StreamSettings().gate, StreamSettings().gate_seconds) == (
+        found.streams[1].settings.gate,
+        found.streams[1].settings.gate_seconds,
+    )
+    for name, table in found.channels.items():
+        monkey = {"HOOK_SECRET": "c", "MQTT_PASSWORD": "d"}
+        with pytest.MonkeyPatch.context() as patch:
+            for key, value in monkey.items():
+                patch.setenv(key, value)
+            with channel_from_mapping(name, {**table, "host": "127.0.0.1"} if name == "home" else table, name):
+                pass
+
+
+def test_the_sample_configuration_can_be_used() -> None:
+    found = read_configuration(Path(__file__).parents[1] / "sample_videos" / "streams.toml", {})
+    assert [entry.name for entry in found.streams] == ["street", "night"]
+    assert all((Path(__file__).parents[1] / entry.address).exists() for entry in found.streams)
