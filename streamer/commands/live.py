@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from streamer.monitor import Monitor
     from streamer.settings import StreamSettings
 
+MANY_FILES = 8192
+
 
 def demo(
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8000,
@@ -139,6 +141,7 @@ def _serve(
 ) -> None:
     from streamer.watch import watch as watching
 
+    _allow_many_files()
     with watching(addresses, model, settings, **options) as server:
         terminal.out.print(f"page: {server.url}", markup=False)
         if (kept := options.get("configuration")) is not None and kept.data is not None:
@@ -149,6 +152,18 @@ def _serve(
         said: dict[str, str] = {}
         while not server.wait(0.5):
             _tell_troubles(server.monitor, said)
+
+
+def _allow_many_files() -> None:
+    """Cameras, viewers and clips each have some open; systems allow a program many only if it asks."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MANY_FILES if hard == resource.RLIM_INFINITY else min(MANY_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _tell_troubles(monitor: Monitor, said: dict[str, str]) -> None:

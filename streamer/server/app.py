@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,10 +31,11 @@ def create_app(
     open_locally: bool,
     host_names: frozenset[str] = frozenset(),
     station: Station | None = None,
+    viewers: Callable[[], int] = lambda: 0,
 ) -> FastAPI:
     """The application on an open hub. ``tokens``: one of which must be shown unless ``open_locally``; ``host_names``:
     names (lower case) besides ``localhost`` and addresses in figures under which the server may be asked; ``station``:
-    what the HTTP interface is about, without which there is none."""
+    what the HTTP interface is about, without which there is none; ``viewers()``: how many are connected."""
     app = FastAPI(title="streamer", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/")
@@ -49,7 +51,7 @@ def create_app(
         await session.serve(socket, hub, tokens=tokens, open_locally=open_locally)
 
     if station is not None:
-        api.install(app, station, tokens, open_locally=open_locally)
+        api.install(app, station, tokens, open_locally=open_locally, viewers=viewers)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(Doorkeeper, host_names=host_names)
     return app

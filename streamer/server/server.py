@@ -17,6 +17,7 @@ from streamer.errors import OptionError
 from streamer.server import guard
 from streamer.server.access import Tokens
 from streamer.server.app import create_app
+from streamer.server.connections import PatientProtocol
 from streamer.server.controls import Admit, MonitorControls, StationControls
 from streamer.server.hub import Hub
 from streamer.server.protocol import MAX_MESSAGE_BYTES
@@ -34,8 +35,6 @@ START_SECONDS = 10.0
 SEND_BUFFER_BYTES = 256 * 1024
 """Of each connection: what a slow viewer's system holds back is old by the time it is read."""
 DEAD_PEER_MS = 30_000
-MAX_CONNECTIONS = 600
-"""Further ones are refused: viewers, requests, and those who have not shown a token yet."""
 
 
 class Server:
@@ -72,6 +71,7 @@ class Server:
             open_locally=self.token is None,
             host_names=frozenset(name.lower() for name in (*host_names, host)),
             station=station,
+            viewers=lambda: self.viewers,
         )
         self._uvicorn = uvicorn.Server(
             uvicorn.Config(
@@ -82,7 +82,7 @@ class Server:
                 access_log=False,  # addresses of pages may hold the token
                 server_header=False,
                 ws_max_size=MAX_MESSAGE_BYTES,
-                limit_concurrency=MAX_CONNECTIONS,
+                http=PatientProtocol,
                 ssl_certfile=None if tls is None else str(tls[0]),
                 ssl_keyfile=None if tls is None else str(tls[1]),
                 ws_per_message_deflate=False,  # pictures do not get smaller
