@@ -216,7 +216,7 @@ class Station:
                 check_allowed(new.allow)
                 self._use(new)
             except StreamerError as error:
-                self.fault = str(error)
+                self.fault = _without_value(error)
                 raise
             self.fault, self.reloads = None, self.reloads + 1
 
@@ -254,7 +254,7 @@ class Station:
                 self.reload()
                 log.info("the configuration was read again")
             except StreamerError as error:
-                log.warning("the changed configuration is not used: %s", error)
+                log.warning("the changed configuration is not used: %s", _without_value(error))
 
     # -- the end
 
@@ -342,6 +342,11 @@ class Station:
             self.change(stream, lambda settings: replace(settings, paused=command == "pause"))
         except StreamerError as error:
             log.warning("a channel asked to %s %s: %s", command, stream, error)
+
+
+def _without_value(error: StreamerError) -> str:
+    """What is wrong in a configuration, without what stands there: it may be a password under a misspelt name."""
+    return f"{error.option}: expected {error.expected}" if isinstance(error, OptionError) else str(error)
 
 
 def _history(configuration: Configuration, folder: Path) -> History:

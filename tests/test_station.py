@@ -212,7 +212,7 @@ def test_the_file_is_read_again_when_it_changes(tmp_path: Path, scene: Scene) ->
         assert [rule.name for rule in station.rules] == ["a"]
         path.write_text(FILE.format(fps=900, more=""))
         eventually(lambda: station.fault is not None)
-        assert "fps: 900" in (station.fault or "")
+        assert "fps: expected a number" in (station.fault or "")
         assert [status.name for status in station.monitor.statuses()] == ["gate", "yard"], "nothing was changed"
         path.write_text(FILE.format(fps=7, more="").replace("live=1", "live=1&fps=9"))
         eventually(lambda: station.fault is None)

@@ -48,7 +48,8 @@ def create_app(
 
     @app.websocket("/ws")
     async def viewer(socket: WebSocket) -> None:
-        await session.serve(socket, hub, tokens=tokens, open_locally=open_locally)
+        attempts = None if station is None else app.state.api.attempts
+        await session.serve(socket, hub, tokens=tokens, open_locally=open_locally, attempts=attempts)
 
     if station is not None:
         api.install(app, station, tokens, open_locally=open_locally, viewers=viewers)
@@ -79,7 +80,9 @@ class Doorkeeper:
 def _with_headers(send: Send) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(guard.HEADERS)
+            headers = MutableHeaders(scope=message)
+            for name, value in guard.HEADERS.items():
+                headers.setdefault(name, value)
         await send(message)
 
     return send_with_headers

@@ -149,12 +149,16 @@ class Metrics:
     # -- for whoever asks
 
     def _families(self, access: Access) -> Iterator[Metric]:
-        statuses = [status for status in self._station.monitor.statuses() if access.sees(status.name)]
+        running = self._station.monitor.statuses()
+        statuses = [status for status in running if access.sees(status.name)]
         yield from _of_streams(statuses)
         names = {status.name for status in statuses}
         with self._lock:
-            yield from _of_results({name: seen for name, seen in self._seen.items() if name in names})
+            for gone in self._seen.keys() - {status.name for status in running}:  # a last result came behind its end
+                self._forget(gone)
+            results = list(_of_results({name: seen for name, seen in self._seen.items() if name in names}))
             alerts = {key: count for key, count in self._alerts.items() if key[0] in names}
+        yield from results
         yield from _of_alerts(alerts)
         yield self._active_rules(names)
         if not access.streams:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from fastapi import WebSocket, WebSocketDisconnect
@@ -15,6 +16,7 @@ from streamer.server import guard, protocol
 from streamer.server.access import EVERYTHING, Access, Tokens
 
 if TYPE_CHECKING:
+    from streamer.server.api.limits import Attempts
     from streamer.server.hub import Hub, Viewer
     from streamer.server.outbox import Outbox
 
@@ -26,14 +28,23 @@ TOKEN_NEEDED, TOO_SLOW = 4401, 4408
 TRY_LATER = 1013
 
 
-async def serve(socket: WebSocket, hub: Hub, *, tokens: Tokens, open_locally: bool) -> None:
-    """Follows one viewer until it leaves, is too slow, or the server ends. ``open_locally``: no token is needed."""
+async def serve(
+    socket: WebSocket, hub: Hub, *, tokens: Tokens, open_locally: bool, attempts: Attempts | None = None
+) -> None:
+    """Follows one viewer until it leaves, is too slow, or the server ends. ``open_locally``: no token is needed.
+    ``attempts``: wrong tokens by address, beyond which an address has to wait."""
     if not _welcome(socket, open_locally=open_locally):
         await socket.close()
         return
     await socket.accept()
+    address = socket.client.host if socket.client else ""
+    if not open_locally and attempts is not None and attempts.wait(address, time.monotonic()):
+        await _close(socket, TRY_LATER, "too many wrong tokens: try again in a minute")
+        return
     access = EVERYTHING if open_locally else await _shown(socket, tokens)
     if access is None:
+        if attempts is not None:
+            attempts.note(address, time.monotonic())
         await _close(socket, TOKEN_NEEDED, "this server needs its token")
         return
     try:

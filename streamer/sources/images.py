@@ -74,7 +74,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
             Image.open(path) as file,
         ):
             turn = Orientation.from_exif(file.getexif().get(_EXIF_ORIENTATION, 1))
-            return turn.apply(_to_rgb(file))
+            return turn.apply(to_rgb(file))
     except FileNotFoundError as error:
         raise SourceError(str(path), "there is no such file", "check the name") from error
     except PermissionError as error:
@@ -86,7 +86,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         raise SourceError(str(path), f"it is damaged or too large ({error})", remedy) from error
 
 
-def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
+def to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     if image.mode.startswith(("I", "F")):  # 16-bit grey; Pillow would cut it off at 255
         grey = np.asarray(image).astype(np.float32)
         top = 65535.0 if grey.max(initial=0) > 255 else 255.0

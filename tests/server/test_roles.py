@@ -171,3 +171,16 @@ def test_nonsense_is_answered_in_words(server: Server) -> None:
             client.send(text)
             answer = next(message for message in client if isinstance(message, Ack))
             assert not answer.ok
+
+
+def test_who_guesses_tokens_has_to_wait(server: Server) -> None:
+    address = server.address.replace("http", "ws") + "ws"
+    said = []
+    for number in range(14):
+        with connect(address) as socket:
+            socket.send(json.dumps({"type": "auth", "token": f"guess {number}"}))
+            with pytest.raises(Exception, match=r"4401|1013") as caught:
+                socket.recv(5)
+            said.append("4401" in str(caught.value))
+    assert said[0]
+    assert not said[-1]

@@ -59,5 +59,4 @@ def install(
     app.include_router(routes)
     app.include_router(health.router)
     problems.install(app)
-    context.document = openapi.document_of(app)
     app.add_middleware(Gate, context=context)

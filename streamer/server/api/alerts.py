@@ -29,9 +29,9 @@ class AlertFilters(Strict):
     rule: Pattern | None = None
     since: Moment | None = None
     until: Moment | None = None
-    open: bool = Field(False, description="Only those that go on")
+    open: bool = Field(default=False, description="Only those that go on")
     unacknowledged: bool = False
-    limit: int = Field(100, ge=1, le=500)
+    limit: int = Field(default=100, ge=1, le=500)
     cursor: Cursor | None = None
 
 

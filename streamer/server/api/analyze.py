@@ -41,8 +41,10 @@ class Question(Strict):
         default_factory=list,
         description="caption, read, detect:LABELS, ask:QUESTION or check:QUESTION; several times for several",
     )
-    prompt: Word | None = Field(None, description="The same as a task ask:PROMPT")
-    budget: int = Field(280, description="Soft tokens for the picture", json_schema_extra={"enum": list(BUDGETS)})
+    prompt: Word | None = Field(default=None, description="The same as a task ask:PROMPT")
+    budget: int = Field(
+        default=280, description="Soft tokens for the picture", json_schema_extra={"enum": list(BUDGETS)}
+    )
 
     def tasks(self) -> tuple[Task, ...]:
         """Of different names; a caption where nothing is asked. Raises `OptionError`."""

@@ -22,7 +22,7 @@ MAX_NOTICES = 1000
 
 
 class DeadFilters(Strict):
-    limit: int = Field(100, ge=1, le=MAX_NOTICES)
+    limit: int = Field(default=100, ge=1, le=MAX_NOTICES)
 
 
 @router.get("", responses=problems())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from itertools import islice
 from typing import Annotated, Any
@@ -33,14 +34,16 @@ _AT_ONCE = 200
 
 
 class ResultFilters(Strict):
-    text: str = Field("", max_length=500, description='Words that must all be there; "quoted words" stand together')
+    text: str = Field(
+        default="", max_length=500, description='Words that must all be there; "quoted words" stand together'
+    )
     stream: list[Pattern] = Field(default_factory=list, max_length=64, description="Names, not patterns")
     label: list[Pattern] = Field(default_factory=list, max_length=100, description="One of them was seen")
-    rule: Pattern | None = Field(None, description="An alert of that rule went on then")
+    rule: Pattern | None = Field(default=None, description="An alert of that rule went on then")
     since: Moment | None = None
     until: Moment | None = None
     has_alert: bool | None = None
-    limit: int = Field(50, ge=1, le=200)
+    limit: int = Field(default=50, ge=1, le=200)
     cursor: Cursor | None = None
 
 
@@ -48,8 +51,10 @@ class ExportFilters(Strict):
     stream: Pattern
     since: Moment | None = None
     until: Moment | None = None
-    limit: int = Field(10_000, ge=1, le=1_000_000)
-    ends: bool = Field(False, description="An answer that stood longer comes once more where it was last seen to stand")
+    limit: int = Field(default=10_000, ge=1, le=1_000_000)
+    ends: bool = Field(
+        default=False, description="An answer that stood longer comes once more where it was last seen to stand"
+    )
 
 
 @router.get("", responses=problems(422))
@@ -89,7 +94,7 @@ async def export_results(api: Api, access: Viewer, filters: Annotated[ExportFilt
         kept = api.station.history.results(
             filters.stream, filters.since, filters.until, filters.limit, ends=filters.ends
         )
-    return _Export(_lines(kept), api.exports)
+    return _Export(_lines(kept), api.exports, api.limits.export_seconds)
 
 
 @router.get("/counts", responses=problems())
@@ -100,15 +105,16 @@ def count_history(api: Api, access: Admin) -> HistoryCounts:
 
 
 class _Export(StreamingResponse):
-    """Gives its place back whatever becomes of it."""
+    """Gives its place back whatever becomes of it, and in time."""
 
-    def __init__(self, lines: Iterator[bytes], slots: Slots) -> None:
+    def __init__(self, lines: Iterator[bytes], slots: Slots, seconds: float) -> None:
         super().__init__(lines, media_type=NDJSON)
-        self._slots = slots
+        self._slots, self._seconds = slots, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await super().__call__(scope, receive, send)
+            async with asyncio.timeout(self._seconds):
+                await super().__call__(scope, receive, send)
         finally:
             self._slots.release()
 

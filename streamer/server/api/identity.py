@@ -72,5 +72,7 @@ def visible(api: Context, access: Access, wanted: Sequence[str] = ()) -> list[st
     """The streams to look for, of those ``wanted`` or of all; None for all without exception."""
     if wanted:
         return [stream for stream in wanted if access.sees(stream)]
-    seen = access.seen(running(api))
+    if not access.streams:
+        return None
+    seen = access.seen(sorted({*running(api), *api.station.history.streams()}))
     return None if seen is None else list(seen)

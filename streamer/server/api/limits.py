@@ -38,6 +38,8 @@ class Limits:
     """After which nobody waits for the model any longer."""
     exports: int = 4
     """Exports at the same time, of all clients."""
+    export_seconds: float = 600.0
+    """After which an export is cut off, as for somebody who does not read it."""
     backtests: int = 2
     backtest_seconds: float = 60.0
     """After which a back-test says what it has found so far."""

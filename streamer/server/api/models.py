@@ -27,7 +27,7 @@ class Problem(Part):
     title: str
     status: int
     detail: str
-    field: str | None = Field(None, description="What of the request was wrong")
+    field: str | None = Field(default=None, description="What of the request was wrong")
 
 
 # -- streams
@@ -37,7 +37,7 @@ class SettingsChange(Strict):
     """Settings to change; those that are left out, or null, stay as they are."""
 
     tasks: Annotated[tuple[TaskPart, ...], Field(max_length=MAX_TASKS)] | None = None
-    budget: Budget | None = Field(None, description="One of the server's budgets, or auto")
+    budget: Budget | None = Field(default=None, description="One of the server's budgets, or auto")
     fps: Annotated[Number, Field(ge=0.01, le=60)] | None = None
     display_fps: Annotated[Number, Field(ge=0.1, le=60)] | None = None
     display_width: Annotated[int, Field(strict=True, ge=64, le=3840)] | None = None
@@ -234,7 +234,7 @@ class DeadNotices(Part):
 
 class Replay(Strict):
     ids: Annotated[tuple[RowId, ...], Field(max_length=1000)] | None = Field(
-        None, description="Of dead notices of this channel; left out: the newest thousand"
+        default=None, description="Of dead notices of this channel; left out: the newest thousand"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 
 from streamer.server.api.answers import problems
@@ -24,9 +24,10 @@ percent-encoded, a slash in them as `%2F`. Times are Unix seconds."""
 
 
 @router.get("/openapi.json", responses=problems(), response_class=Json)
-def get_document(api: Api, access: Viewer) -> dict[str, Any]:
+def get_document(api: Api, access: Viewer, request: Request) -> dict[str, Any]:
     """This document."""
-    assert api.document is not None, "made when the routes were installed"
+    if api.document is None:  # making it takes a while
+        api.document = document_of(request.app)
     return api.document
 
 

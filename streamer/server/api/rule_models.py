@@ -43,8 +43,8 @@ class ConditionPart(Strict):
 
 class RangePart(Strict):
     days: Annotated[tuple[Day, ...], Field(max_length=7)] = ()
-    start: Clock = Field("00:00", alias="from")
-    end: Clock = Field("24:00", alias="to")
+    start: Clock = Field(default="00:00", alias="from")
+    end: Clock = Field(default="24:00", alias="to")
 
 
 class SchedulePart(RangePart):
@@ -58,7 +58,9 @@ class RuleBody(Strict):
     """What makes a rule, without its name: either a ``question`` or ``when``."""
 
     question: Annotated[str, Field(min_length=1, max_length=500)] | None = None
-    answer: Flag | None = Field(None, description="Of the question, true by default: which answer makes the rule hold")
+    answer: Flag | None = Field(
+        default=None, description="Of the question, true by default: which answer makes the rule hold"
+    )
     when: ConditionPart | None = None
     streams: Annotated[tuple[Pattern, ...], Field(max_length=100)] = ()
     confirm: Frames = 2
@@ -106,15 +108,17 @@ class RuleList(Part):
 class Trial(Strict):
     """A back-test over what is in the history."""
 
-    rule: RulePart | None = Field(None, description="The rule to try; left out: the one called name")
+    rule: RulePart | None = Field(default=None, description="The rule to try; left out: the one called name")
     name: RuleName | None = None
     streams: Annotated[tuple[Pattern, ...], Field(max_length=64)] = Field(
-        (), description="Names of streams; empty: those that run and that the rule applies to"
+        default=(), description="Names of streams; empty: those that run and that the rule applies to"
     )
     since: Moment | None = None
     until: Moment | None = None
-    ask: Flag = Field(False, description="Ask the model about kept pictures where the question was not asked before")
-    ask_again: Flag = Field(False, description="Ask it everywhere, for a question that was changed")
+    ask: Flag = Field(
+        default=False, description="Ask the model about kept pictures where the question was not asked before"
+    )
+    ask_again: Flag = Field(default=False, description="Ask it everywhere, for a question that was changed")
     questions: Annotated[Whole, Field(ge=1, le=200)] = 50
     budget: Literal[70, 140, 280, 560, 1120] = 280
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from fractions import Fraction
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from streamer.errors import SourceError
 from streamer.frames import Frame
-from streamer.sources.images import _to_rgb
+from streamer.sources.images import to_rgb
 from streamer.sources.orientation import Orientation
 from streamer.sources.picture import Scaler, VideoPicture
 
@@ -24,6 +25,8 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 STREAM = "upload"
 """What its frames say that they are of."""
 _EXIF_ORIENTATION = 274
+_UNPACKING = threading.Lock()
+"""One picture at a time: a large one takes hundreds of megabytes until it is scaled."""
 
 
 def frame_of(data: bytes, most_pixels: int, model: VisionModel, budget: int) -> Frame:
@@ -37,11 +40,11 @@ def frame_of(data: bytes, most_pixels: int, model: VisionModel, budget: int) -> 
 def _decoded(data: bytes, most_pixels: int) -> NDArray[np.uint8]:
     """``(H, W, 3)`` uint8 RGB, upright by EXIF. The size is known, and refused, before anything is unpacked."""
     try:
-        with Image.open(BytesIO(data), formats=FORMATS) as file:
+        with _UNPACKING, Image.open(BytesIO(data), formats=FORMATS) as file:
             if file.width * file.height > most_pixels:
                 raise _refused(f"it has {file.width} x {file.height} pixels", f"at most {most_pixels} pixels")
             turn = Orientation.from_exif(file.getexif().get(_EXIF_ORIENTATION, 1))
-            return turn.apply(_to_rgb(file))
+            return turn.apply(to_rgb(file))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _refused("it has too many pixels", f"at most {most_pixels} pixels") from error
     except UnidentifiedImageError as error:

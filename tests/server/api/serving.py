@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from streamer.alerts import Alert
 from streamer.configuration import Configuration, StreamEntry
 from streamer.display import encode_jpeg
 from streamer.models.base import Request
-from streamer.models.scripted import ScriptedModel, Script
+from streamer.models.scripted import Script, ScriptedModel
 from streamer.server.access import Tokens
 from streamer.server.api import Limits, install
 from streamer.server.app import Doorkeeper
@@ -30,10 +31,12 @@ from streamer.sources.synthetic import draw
 from streamer.station import Station
 from streamer.tasks import Task
 
-CAMERA = "synthetic:?live=1&fps=10&size=320x180"
+CAMERA = "synthetic:?live=1&fps=5&size=320x180"
 PASSWORD = "hunter2"
 OWNER = "the-owners-own-token-of-24-letters"
 SCRIPT = "<script>alert(1)</script>"
+NOW = float(round(time.time()) - 7200)
+"""Two hours ago."""
 GENEROUS = Limits(rate=100_000, burst=100_000, at_once=200)
 """So that tests of other things are not stopped."""
 
@@ -42,8 +45,8 @@ def say(request: Request) -> str:
     """Boxes where they are asked for, yes where it is a question, and words that must not become HTML."""
     if "output only" in request.prompt:
         return '```json\n[{"box_2d": [200, 100, 500, 400], "label": "person"}]\n```'
-    if request.schema is not None or "yes or no" in request.prompt:
-        return '{"answer": "yes", "reason": "somebody is there"}'
+    if request.prompt.startswith("Is "):
+        return "Yes, somebody is there."
     return f"{SCRIPT} a red car"
 
 
@@ -84,14 +87,14 @@ def serving(
 
 
 def of_streams(*names: str, **more: Any) -> Configuration:
-    settings = StreamSettings(tasks=(Task.caption(), Task.detect("person")), budget=70, fps=5, gate=0)
+    settings = StreamSettings(tasks=(Task.caption(), Task.detect("person")), budget=70, fps=3, gate=0)
     streams = tuple(StreamEntry(name, CAMERA, settings) for name in names)
     return Configuration(streams=streams, clip_before_seconds=0, clip_after_seconds=0, **more)
 
 
 @contextmanager
 def _listening(app: FastAPI) -> Iterator[str]:
-    listener = socket.socket()
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # or asyncio leaves Nagle on
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
         app, lifespan="off", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=1
@@ -118,6 +121,14 @@ def eventually(condition: Any, seconds: float = 15.0) -> Any:
     return found
 
 
+def break_history(folder: Path) -> None:
+    """What is read of it from now on cannot be."""
+    with closing(sqlite3.connect(folder / "data" / "history.sqlite")) as database:
+        for table in ("alerts", "results", "result_words"):
+            database.execute(f"DROP TABLE {table}")
+        database.commit()
+
+
 def jpeg(size: tuple[int, int] = (320, 180)) -> bytes:
     return encode_jpeg(draw(7, size))
 
@@ -136,7 +147,7 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
 
 
 def alert(number: int, stream: str = "gate", **values: Any) -> Alert:
-    given = {"started_at": 1_700_000_000.0 + number, "updated_at": 1_700_000_000.0 + number, **values}
+    given = {"started_at": NOW + number, "updated_at": NOW + number, **values}
     return Alert(
         **{
             "id": f"{number:032x}",

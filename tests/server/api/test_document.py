@@ -7,7 +7,6 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from tests.server.api.serving import OWNER, Served, alert, eventually, of_stream
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 
-EXAMPLES = 12
+EXAMPLES = 8
 """Requests a operation and mode."""
 THERE = {"stream": "gate", "task": "detect", "rule": "ladder", "alert": f"{1:032x}", "name": "x", "channel": "x"}
 METHODS = {"get", "put", "post", "patch", "delete"}
@@ -81,7 +80,7 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 
 def test_no_operation_takes_a_token_in_its_address(document: dict[str, Any]) -> None:
     for _, path, operation in operations(document):
-        assert not any("token" == one["name"] for one in operation.get("parameters", ())), path
+        assert not any(one["name"] == "token" for one in operation.get("parameters", ())), path
 
 
 @pytest.mark.parametrize("mode", ["positive", "negative", "of what is there"])
@@ -117,7 +116,7 @@ def test_whatever_is_sent_is_answered_as_documented(closed: Served, document: di
 
         with warnings.catch_warnings(action="ignore"), suppress(Unsatisfiable):  # nothing can be wrong about some
             answered()
-    assert statuses.total() > 100
+    assert statuses.total() > 80
     assert statuses.keys() <= {200, 201, 204, 400, 404, 409, 413, 415, 422, 503}
-    assert (statuses[200] > 25) == (mode != "negative")
+    assert (statuses[200] > 15) == (mode != "negative")
     assert closed.station.monitor.busy
