@@ -128,6 +128,7 @@ class Hub:
             caveat=model.caveat,
             can_add=access.admin and self._controls.can_add,
             role=access.role,
+            history=self._alerting is not None,
         )
 
     def _snapshot(self, access: Access) -> protocol.Snapshot:

@@ -52,6 +52,7 @@ class Hello(_Told):
     budgets: tuple[int, ...] = BUDGETS
     can_add: bool
     role: Literal["viewer", "admin"] = "admin"
+    history: bool = Field(default=False, description="Whether there is the HTTP interface, with history and alerts")
 
 
 class Stream(_Told):

@@ -9,11 +9,13 @@ import { Facts } from "./facts.js";
 import { Ack } from "./field.js";
 import { Heed } from "./heed.js";
 import { Note } from "./note.js";
+import { Past } from "./past.js";
 import { Player } from "./player.js";
 import { Said } from "./said.js";
 import { Stage } from "./stage.js";
 import { Store } from "./store.js";
 import { aspectOf } from "./stream.js";
+import { Tabs } from "./tabs.js";
 import { Tiles } from "./tiles.js";
 import { Timeline } from "./timeline.js";
 import { takeToken } from "./token.js";
@@ -37,6 +39,8 @@ const controls = new Controls(byId("controls"), connection);
 const banner = new Banner(connection);
 const alerts = new Alerts(byId("alerts"), connection, (name) => store.streams.has(name) && store.select(name));
 const heed = new Heed();
+const past = new Past(byId("past"), { now: () => connection.now(), streams: () => [...store.streams.keys()] });
+const tabs = new Tabs(byId("tabs"), { live: { shows: ["live"] }, history: { shows: ["past"], open: () => linked() && past.open() } });
 const headAck = new Ack();
 const pause = byId("pause");
 pause.before(headAck.root);
@@ -44,7 +48,8 @@ pause.before(headAck.root);
 const linked = () => connection.state === "open";
 
 function showHello() {
-  const { model, caveat } = store.hello;
+  const { model, caveat, history } = store.hello;
+  byId("tabs").hidden = !history;
   put(byId("model"), model);
   byId("model").hidden = false;
   byId("caveat").hidden = !caveat;
@@ -118,6 +123,7 @@ function askForPictures() {
 
 store.addEventListener("hello", showHello);
 store.addEventListener("streams", () => {
+  tabs.show();
   player.keep();
   tiles.arrange([...store.streams.keys()]);
   askForPictures();

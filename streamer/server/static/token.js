@@ -14,6 +14,17 @@ export async function fetchBlob(path) {
   }
 }
 
+// {value} of the HTTP interface, or {error}: why not, in words.
+export async function fetchJson(path) {
+  try {
+    const answer = await fetch(path, { headers: current ? { authorization: `Bearer ${current}` } : {} });
+    const value = await answer.json();
+    return answer.ok ? { value } : { error: value.detail ?? value.title ?? `the server says ${answer.status}` };
+  } catch {
+    return { error: "the server does not answer" };
+  }
+}
+
 export function takeToken() {
   const url = new URL(location.href);
   const given = url.searchParams.get("token");

@@ -1,0 +1,26 @@
+// The views of the page, one at a time, each with an address of its own behind the #.
+
+import { byId } from "./dom.js";
+
+export class Tabs {
+  #views;
+
+  // views: {name: {element ids to show}, open()}; the first one is shown where the address names none.
+  constructor(root, views) {
+    this.root = root;
+    this.#views = views;
+    window.addEventListener("hashchange", () => this.show());
+  }
+
+  show() {
+    const names = Object.keys(this.#views);
+    const wanted = location.hash.slice(1);
+    const current = names.includes(wanted) ? wanted : names[0];
+    for (const name of names) for (const id of this.#views[name].shows) byId(id).hidden = name !== current;
+    for (const link of this.root.querySelectorAll("a")) {
+      if (link.hash.slice(1) === current) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    this.#views[current].open?.();
+  }
+}
