@@ -49,7 +49,8 @@ def main() -> None:
             if (number + 1) % max(1, frames // 10) == 0:
                 gc.collect()
                 rows.append({"frames": number + 1, "MiB": round(process.memory_info().rss / 2**20, 1)})
-    report("memory of a long run", rows, as_json=options.json, notes={"streams": STREAMS, "budget": 70, "dtype": options.dtype})
+    notes = {"streams": STREAMS, "budget": 70, "dtype": options.dtype}
+    report("memory of a long run", rows, as_json=options.json, notes=notes)
 
 
 if __name__ == "__main__":

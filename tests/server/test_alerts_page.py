@@ -117,7 +117,7 @@ def test_sound_and_notifications_are_chosen_and_remembered(
     assert page.evaluate("window.tones") == 1, "it is tried at once"
     scene.ladder = True
     page.locator(".alert").wait_for()
-    page.wait_for_function("window.tones === 2 && window.told.length === 1")
+    eventually(lambda: page.evaluate("window.tones === 2 && window.told.length === 1"))
     assert page.evaluate("window.told[0][0]") == "gate: Is someone on the ladder? Yes."
     page.reload()
     page.locator("button[aria-label='Sound for new alerts'][aria-pressed=true]").wait_for()

@@ -1,0 +1,97 @@
+"""The history on the page: one search box, pictures with their boxes, one of them large."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamer.configuration import Configuration, StreamEntry
+from streamer.display import encode_jpeg
+from streamer.models.scripted import ScriptedModel
+from streamer.server import Server
+from streamer.settings import StreamSettings
+from streamer.sources.synthetic import draw
+from streamer.station import Station
+from tests.history.made import result
+from tests.server.rig import eventually
+
+NASTY = "<b>bold</b> words"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    entry = StreamEntry("gate", "synthetic:?live=1&size=320x180", StreamSettings(tasks=(), budget=70))
+    with (
+        ScriptedModel() as model,
+        Station(model, Configuration(streams=(entry,), data=tmp_path / "data")) as station,
+        Server(station.monitor, port=0, station=station) as server,
+    ):
+        for number in range(30):
+            labels = ("dog",) if number % 3 == 0 else ("car",)
+            seen = result(f"picture {number} {NASTY}", *labels)
+            station.history.put(seen, time.time() - 3600 + number, encode_jpeg(draw(number, (640, 352))))
+        station.history.flush(10)
+        yield server
+
+
+def captions(page: Any) -> list[str]:
+    return [words.inner_text().split(" <")[0] for words in page.locator("#past .tile-caption").all()]
+
+
+def test_what_was_seen_is_found_filtered_and_looked_at(server: Server, open_page: Callable[..., Any]) -> None:
+    page = open_page(server.url)
+    page.get_by_role("link", name="History").click()
+    page.locator("#past .tile").first.wait_for()
+    assert not page.locator("#live").is_visible()
+    assert captions(page) == [f"picture {number}" for number in range(29, 5, -1)]
+    page.get_by_role("button", name="Older").click()
+    eventually(lambda: page.locator("#past .tile").count() == 30)
+    page.get_by_role("button", name="label: dog").click()
+    eventually(lambda: page.locator("#past .tile").count() == 10)
+    assert page.locator("#search").input_value() == "label:dog"
+    page.locator("#search").fill('label:dog "picture 27"')
+    page.keyboard.press("Enter")
+    eventually(lambda: page.locator("#past .tile").count() == 1)
+    assert captions(page) == ["picture 27"]
+    page.locator("#past .tile").click()
+    dialog = page.locator("dialog[open]")
+    assert f"picture 27 {NASTY}" in dialog.inner_text()
+    inked = "c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v, i) => i % 4 === 3 && v > 0)"
+    assert page.evaluate(f"(c => {inked})(document.querySelector('dialog canvas.boxes'))")
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="hidden")
+
+
+def test_what_cannot_be_found_or_understood_is_said(server: Server, open_page: Callable[..., Any]) -> None:
+    page = open_page(f"{server.url}#history")
+    page.locator("#past .tile").first.wait_for()
+    page.locator("#search").fill("zebra")
+    page.keyboard.press("Enter")
+    page.get_by_text("Nothing was found").wait_for()
+    page.locator("#search").fill("since:soon")
+    page.keyboard.press("Enter")
+    page.get_by_text("since:soon is no time").wait_for()
+
+
+@pytest.mark.parametrize(
+    ("text", "params"),
+    [
+        ("", []),
+        ("red car", [["text", "red car"]]),
+        ('red stream:gate label:"traffic light"', [["text", "red"], ["stream", "gate"], ["label", "traffic light"]]),
+        ('"red car" since:2h', [["text", '"red car"'], ["since", "92800"]]),
+        ("UNTIL:1.5d", [["until", "-29600"]]),
+        ("http://x", [["text", "http://x"]]),
+    ],
+)
+def test_the_words_of_the_search_box(
+    text: str, params: list[list[str]], server: Server, open_page: Callable[..., Any]
+) -> None:
+    page = open_page(server.url)
+    read = f"import('/static/query.js').then(m => m.parseQuery({json.dumps(text)}, 100000))"
+    assert page.evaluate(read) == {"params": params, "faults": []}
