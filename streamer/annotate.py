@@ -55,6 +55,7 @@ class Failed:
     """Nothing can be had of a file, or nothing more; what its journal has stays."""
 
     address: str
+    """Without passwords."""
     error: StreamerError
 
 
@@ -204,9 +205,9 @@ class AnnotateRun:
     def _items(self) -> Generator[_Item | _End | Resumed | Failed]:
         """The frames of one file after the other, and each file's end."""
         try:
-            while self._waiting or self._opened:
+            while (self._waiting or self._opened) and not self._stopped.is_set():
                 yield from self._open_more()
-                if self._opened and not self._stopped.is_set():
+                if self._opened:
                     yield from self._of_file(self._opened[0])
                     self._closed(self._opened[0])
         finally:
@@ -236,7 +237,7 @@ class AnnotateRun:
                 self._alive.add(job)
                 job.begin()
             except StreamerError as error:
-                yield Failed(address, error)
+                yield Failed(redact(address), error)
                 continue
             if job.known:
                 yield Resumed(job.summary, job.known)
@@ -302,7 +303,7 @@ class AnnotateRun:
         if one.lost is None:
             return _End(one)
         self._close(one.job)
-        return Failed(one.job.address, one.lost)
+        return Failed(redact(one.job.address), one.lost)
 
 
 class AnnotateJob:
@@ -324,7 +325,7 @@ class AnnotateJob:
         name: str | None = None,
     ) -> None:
         self._address, self._model, self._options = address, model, options or AnnotateOptions()
-        self._output, self._name = output, name or output_names([address])[0]
+        self._output, self._name = output, name or output_names([address], output)[0]
         self.summary = Summary(redact(address))
         self.known: list[FrameResult] = []
         self.on_progress: Callable[[str, float], None] = lambda stage, media_seconds: None

@@ -3,64 +3,45 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamer.errors import OptionError, OutputError, SourceError, StreamerError
+from streamer.fingerprint import fingerprint
 from streamer.identify import TRACKS, Track, by_boxes, by_flow, flow_size
+from streamer.outputs.atomic import remove_leftovers
 from streamer.outputs.base import Annotations, Still
-from streamer.outputs.jsonl import read_journal, result_from_json, segment_from_json
+from streamer.outputs.checking import Rows
+from streamer.outputs.formats import (
+    FORMATS,
+    STILLS,
+    VIDEO,
+    Writer,
+    check_formats,
+    parse_formats,
+)
+from streamer.outputs.jsonl import read_journal
 from streamer.outputs.stills import write_stills
+from streamer.outputs.targets import check_folders, check_free, targets
 from streamer.sampling import Sampling
-from streamer.sources import open_source
-from streamer.sources.finding import is_address, local_path
+from streamer.sources import local_files, open_source
+from streamer.sources.finding import is_address, is_pattern, local_path
 from streamer.sources.synthetic import SYNTHETIC
 
 if TYPE_CHECKING:
     from streamer.outputs.base import Write
     from streamer.results import FrameResult
 
+__all__ = ["FORMATS", "check_formats", "export", "parse_formats", "read_annotations"]
+
 log = logging.getLogger(__name__)
 
 Progress = Callable[[str, float], None]
 """Hears the format and the media time reached in seconds. May raise, to call it off."""
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """How a format is written."""
-
-    writers: tuple[str, ...] = ()
-    """``module:function`` in `streamer.outputs`, each a `Write`."""
-    stills: bool = False
-    """Whether it needs the sampled frames as pictures."""
-    boxes: bool = True
-    """Whether it has boxes, which then have track ids."""
-
-
-FORMATS: dict[str, Format] = {
-    "jsonl": Format(boxes=False),  # the journal itself, always written
-    "mp4": Format(),
-    "srt": Format(("subtitles:write_srt",), boxes=False),
-    "vtt": Format(("subtitles:write_vtt",)),
-    "csv": Format(("tables:write_csv",)),
-    "parquet": Format(("tables:write_parquet",)),
-    "coco": Format(("coco:write_coco",), stills=True),
-    "cvat": Format(("cvat:write_cvat_video", "cvat:write_cvat_images"), stills=True),
-    "label-studio": Format(("label_studio:write_label_studio", "label_studio:write_label_studio_images"), stills=True),
-    "yolo": Format(("yolo:write_yolo",), stills=True),
-    "voc": Format(("voc:write_voc",), stills=True),
-}
-
-
-def check_formats(names: Iterable[str]) -> None:
-    """Raises `OptionError` for one that is not known, and for none."""
-    for name in tuple(names) or ("",):
-        if name not in FORMATS:
-            raise OptionError("format", name, ", ".join(FORMATS))
 
 
 def export(
@@ -71,6 +52,7 @@ def export(
     source: str | None = None,
     track: Track = "flow",
     hwaccel: str | None = None,
+    overwrite: bool = False,
     progress: Progress = lambda name, seconds: None,
     wrote: Callable[[Path], None] = lambda path: None,
 ) -> list[Path]:
@@ -78,57 +60,68 @@ def export(
 
     ``source``: where the video is now; where the journal says, by default. It is needed for pictures alone (``mp4``,
     and the formats with frames) and for ``track="flow"``, which follows boxes from frame to frame to give those of the
-    same thing the same id; ``boxes`` does so by the boxes alone, ``off`` gives none. All formats are tried, ``wrote``
-    hears of each file; then the first `StreamerError` of them is raised, others are logged. Raises `OptionError` for
-    an unknown format and `OutputError` for what is no journal.
+    same thing the same id; ``boxes`` does so by the boxes alone, ``off`` gives none. Another file than the journal's is
+    refused. In the journal's folder earlier files are replaced, elsewhere only with ``overwrite``; a folder that is not
+    our own never is. All formats are tried, ``wrote`` hears of each file; then the first `StreamerError` of them is
+    raised, which says what is missing, and others are logged. Raises `OptionError` for an unknown format and
+    `OutputError` for what is no journal and for what would be overwritten, before anything is written.
     """
     check_formats(formats)
     if track not in TRACKS:
         raise OptionError("track", track, ", ".join(TRACKS))
     annotations, job = read_annotations(journal)
     folder = output or journal.parent
+    _check_targets(journal, folder, formats, overwrite=overwrite)
     pictures = _Pictures(journal, job, source, hwaccel, progress)
+    if source is not None and any(_needs_pictures(name, track) for name in formats):
+        pictures.check()
     if any(FORMATS[name].boxes for name in formats):
         annotations = replace(annotations, results=_tracked(annotations, track, pictures))
-    written: list[Path] = []
-    faults: list[StreamerError] = []
-    for name in formats:
-        try:
-            for path in _write(name, annotations, folder, pictures):
-                written.append(path)
-                wrote(path)
-        except StreamerError as error:
-            faults.append(error)
-    for fault in faults[1:]:
-        if str(fault) != str(faults[0]):
-            log.warning("%s", fault)
-    if faults:
-        raise faults[0]
-    return written
+    return _Export(annotations, folder, pictures, wrote).run(formats)
+
+
+def _needs_pictures(name: str, track: Track) -> bool:
+    chosen = FORMATS[name]
+    return chosen.stills or name == "mp4" or (chosen.boxes and track == "flow")
+
+
+def _check_targets(journal: Path, folder: Path, formats: Sequence[str], *, overwrite: bool) -> None:
+    paths = targets(folder, journal.stem, formats)
+    remove_leftovers(paths)
+    if not overwrite and folder.resolve() != journal.parent.resolve():
+        check_free(paths, "choose another folder, or add --overwrite")
+    check_folders(folder, journal.stem, formats)
 
 
 def read_annotations(journal: Path) -> tuple[Annotations, dict[str, Any]]:
-    """What a journal says, and its first row. Raises `OutputError` where it is none, or of another version."""
-    job, *rows = read_journal(journal)
-    try:
-        segments = tuple(segment_from_json(row) for row in rows if row["type"] == "segment")
-        results = tuple(result_from_json(row) for row in rows if row["type"] == "frame")
-        source = job["source"]
-        annotations = Annotations(
-            name=journal.stem,
-            address=source["address"],
-            size=tuple(source["size"]),
-            results=results,
-            rate=source["rate"],
-            duration_seconds=source["duration_seconds"],
-            picture_count=source["picture_count"],
-            model=job["model"],
-            caveat=job["caveat"],
-            segments=tuple(segment for segment in segments if segment.text),
-        )
-    except (KeyError, TypeError) as error:
-        raise OutputError(journal, f"it cannot be read ({error!r})", "was it written by this version?") from error
+    """What a journal says, and its first row. Raises `OutputError` where it is none, of another version, or spoilt."""
+    rows = Rows(journal, "put the line right, or annotate the file again")
+    job: dict[str, Any] = {}
+    for row in read_journal(journal):
+        job = job or row
+        rows.take(row)
+    if not job:
+        raise OutputError(journal, "it has no whole row", "is it a journal of streamer annotate?")
+    source = job["source"]
+    annotations = Annotations(
+        name=journal.stem,
+        address=source["address"],
+        size=(source["size"][0], source["size"][1]),
+        results=tuple(rows.results),
+        rate=source.get("rate"),
+        duration_seconds=source.get("duration_seconds"),
+        picture_count=source.get("picture_count"),
+        start_seconds=source.get("start_seconds") or 0.0,
+        wanted=tuple(dict.fromkeys(label for task in job["tasks"] for label in _labels(task))),
+        model=job["model"],
+        caveat=job.get("caveat"),
+        segments=tuple(segment for segment in rows.segments if segment.text),
+    )
     return annotations, job
+
+
+def _labels(task: dict[str, Any]) -> list[str]:
+    return task.get("labels", []) if task.get("kind") == "detect" else []
 
 
 @dataclass(slots=True)
@@ -140,17 +133,44 @@ class _Pictures:
     source: str | None
     hwaccel: str | None
     progress: Progress
-    stills: dict[int, Still] | None = None
+    checked: str | None = None
+    """The address that is known to be the right one."""
+    not_followed: SourceError | None = None
+    """Why boxes could not be followed through the pictures."""
 
     def address(self) -> str:
-        """Raises `SourceError` where the source is not found."""
+        """Raises `SourceError` where the source is not found, or another file lies there."""
+        if self.checked is None:
+            found = self._found()
+            self._compare(found)
+            self.checked = found
+        return self.checked
+
+    def check(self) -> None:
+        """Raises `SourceError` where a file is there and is another one; what is missing is said when it is needed."""
+        address = self._found() if self.source is None else self.source
+        if not is_address(address) and (local_path(address).exists() or is_pattern(address)):
+            self._compare(address)
+
+    def _found(self) -> str:
         if self.source is not None:
             return self.source
-        address: str = self.job["source"]["address"]
-        beside = self.journal.parent / local_path(address)
-        if is_address(address) or local_path(address).exists() or not beside.exists():
+        source = self.job["source"]
+        address: str = source["address"]
+        if is_address(address):
             return address
-        return str(beside)
+        beside = self.journal.parent / local_path(address)
+        for place in (address, source.get("path"), str(beside), str(self.journal.parent / local_path(address).name)):
+            if place and (local_path(place).exists() or is_pattern(place)):
+                return str(place)
+        raise SourceError(address, "there is no such file or folder", "say where it is now with --source")
+
+    def _compare(self, address: str) -> None:
+        content = self.job.get("content")
+        files = local_files(address) if content else []
+        if files and fingerprint(files) != content:
+            reason = "it is another file than the one that the journal is about, or has changed since"
+            raise SourceError(address, reason, "name the right one with --source")
 
     def sampling(self) -> Sampling:
         return Sampling.parse(self.job["sampling"])
@@ -158,8 +178,8 @@ class _Pictures:
 
 def _tracked(annotations: Annotations, track: Track, pictures: _Pictures) -> tuple[FrameResult, ...]:
     """Pictures that lie in a folder have nothing between them that could be followed."""
-    results = annotations.good
-    if track == "off" or not annotations.labels:
+    results = [result for result in annotations.results if result.error is None]
+    if track == "off" or not any(result.detections for result in results):
         return annotations.results
     if track == "boxes" or pictures.job["source"]["kind"] != "file":
         return by_boxes(annotations.results)
@@ -169,42 +189,101 @@ def _tracked(annotations: Annotations, track: Track, pictures: _Pictures) -> tup
         with open_source(pictures.address(), sampling=window, size_for=flow_size, hwaccel=pictures.hwaccel) as source:
             return by_flow(annotations.results, source, lambda seconds: pictures.progress("tracking", seconds))
     except SourceError as error:
-        log.warning("tracking by the boxes alone: %s", error)
+        pictures.not_followed = error
         return by_boxes(annotations.results)
 
 
-def _write(name: str, annotations: Annotations, folder: Path, pictures: _Pictures) -> list[Path]:
-    if name == "jsonl":
-        return []
-    if name == "mp4":
-        return [_write_video(annotations, folder, pictures)]
-    chosen = FORMATS[name]
-    if chosen.stills:
-        annotations = replace(annotations, stills=_stills(annotations, folder, pictures))
-    pictures.progress(name, annotations.results[-1].time_seconds if annotations.results else 0.0)
-    return [path for writer in chosen.writers for path in _writer(writer)(annotations, folder)]
+@dataclass(slots=True)
+class _Export:
+    """Formats, written one after the other; a fault of one leaves the others alone."""
+
+    annotations: Annotations
+    folder: Path
+    pictures: _Pictures
+    wrote: Callable[[Path], None]
+    written: list[Path] = field(default_factory=list)
+    faults: list[tuple[StreamerError, list[str]]] = field(default_factory=list)
+    """Each with the files that are missing by it."""
+    _stills: dict[int, Still] | StreamerError | None = None
+
+    def run(self, formats: Sequence[str]) -> list[Path]:
+        for name in formats:
+            for writer in FORMATS[name].writers:
+                self._try(writer.files, partial(self._by, writer, name))
+            if name == "mp4":
+                self._try((VIDEO,), lambda: [_write_video(self.annotations, self.folder, self.pictures)])
+        said = [_with_missing(error, missing) for error, missing in self.faults]
+        lost = self.pictures.not_followed
+        if lost is not None and all(str(lost) != str(error) for error, _ in self.faults):
+            log.warning("tracking by the boxes alone: %s", lost)
+        for fault in said[1:]:
+            log.warning("%s", fault)
+        if said:
+            raise said[0]
+        return self.written
+
+    def _try(self, files: Sequence[str], write: Callable[[], list[Path]]) -> None:
+        try:
+            for path in write():
+                self.written.append(path)
+                self.wrote(path)
+        except StreamerError as error:
+            self._fault(error, files)
+
+    def _fault(self, error: StreamerError, files: Sequence[str]) -> None:
+        names = [f"{self.annotations.name}{suffix}" for suffix in files]
+        for known, missing in self.faults:
+            if str(known) == str(error):
+                missing += [name for name in names if name not in missing]
+                return
+        self.faults.append((error, names))
+
+    def _by(self, writer: Writer, name: str) -> list[Path]:
+        annotations = self.annotations
+        if FORMATS[name].stills:
+            annotations = self._with_stills(annotations, needed=writer.stills)
+        seconds = annotations.results[-1].time_seconds if annotations.results else 0.0
+        self.pictures.progress(name, seconds)
+        return _function(writer.name)(annotations, self.folder)
+
+    def _with_stills(self, annotations: Annotations, *, needed: bool) -> Annotations:
+        """The pictures are decoded once. A format that can be written without them names those that it would have."""
+        if self._stills is None:
+            try:
+                self._stills = _write_stills(annotations, self.folder, self.pictures)
+            except StreamerError as error:
+                self._stills = error
+        if not isinstance(self._stills, StreamerError):
+            return replace(annotations, stills=self._stills)
+        self._fault(self._stills, (STILLS,))
+        if needed:
+            raise self._stills
+        return annotations
 
 
-def _writer(name: str) -> Write:
+def _with_missing(error: StreamerError, missing: Sequence[str]) -> StreamerError:
+    """The same error; about a source it also says what it could not be made of."""
+    if not isinstance(error, SourceError):
+        return error
+    reason = f"{error.reason}; so there is no {', '.join(missing)}"
+    return SourceError(error.address, reason, error.remedy, frames_read=error.frames_read)
+
+
+def _function(name: str) -> Write:
     module, function = name.split(":")
     found: Write = getattr(import_module(f"streamer.outputs.{module}"), function)
     return found
 
 
-def _stills(annotations: Annotations, folder: Path, pictures: _Pictures) -> dict[int, Still]:
-    """Decoded once for all formats."""
-    if pictures.stills is None:
-        with open_source(pictures.address(), sampling=pictures.sampling(), hwaccel=pictures.hwaccel) as source:
-            pictures.stills = write_stills(
-                source, annotations, folder, lambda seconds: pictures.progress("frames", seconds)
-            )
-    return pictures.stills
+def _write_stills(annotations: Annotations, folder: Path, pictures: _Pictures) -> dict[int, Still]:
+    with open_source(pictures.address(), sampling=pictures.sampling(), hwaccel=pictures.hwaccel) as source:
+        return write_stills(source, annotations, folder, lambda seconds: pictures.progress("frames", seconds))
 
 
 def _write_video(annotations: Annotations, folder: Path, pictures: _Pictures) -> Path:
     from streamer.outputs.video import even_size, write_annotated
 
-    path = folder / f"{annotations.name}.annotated.mp4"
+    path = folder / f"{annotations.name}{VIDEO}"
     sampling = pictures.sampling()
     window = Sampling.all().between(sampling.start, sampling.end)
     address = pictures.address()

@@ -15,9 +15,11 @@ from streamer.export import check_formats, export
 from streamer.fingerprint import fingerprint
 from streamer.gating import Gate, Sight, check_threshold, repeated
 from streamer.gemma.budget import check_budget
-from streamer.outputs.atomic import check_folder
-from streamer.outputs.base import Segment
+from streamer.outputs.atomic import check_folder, remove_leftovers
+from streamer.outputs.base import Segment, incomplete
 from streamer.outputs.jsonl import JournalWriter
+from streamer.outputs.naming import source_path
+from streamer.outputs.targets import check_outputs, newer, others_left, targets
 from streamer.results import FrameResult, Usage
 from streamer.sampling import Sampling
 from streamer.segments import PROMPT, Stretch, stretches
@@ -80,6 +82,8 @@ class Summary:
     """Rows that an earlier run had written."""
     failed: int = 0
     """Frames with an error in their row."""
+    incomplete: int = 0
+    """Frames whose answer with boxes was cut off or could not be read; they are in no dataset."""
     reused: int = 0
     """Frames that had not changed and got the answers of the one before them."""
     damaged: int = 0
@@ -101,6 +105,14 @@ class Summary:
     """Chapters, where they were asked for."""
     files: list[Path] = field(default_factory=list)
     """What was written."""
+    there_already: list[Path] = field(default_factory=list)
+    """What an earlier run had written from the same rows."""
+    left: list[Path] = field(default_factory=list)
+    """Files of the job that this one took the place of, in formats that were not asked for now."""
+    complete: bool = False
+    """Whether an earlier run had answered all."""
+    outstanding: list[str] = field(default_factory=list)
+    """Formats that are to be written then."""
 
     @property
     def answered(self) -> int:
@@ -162,15 +174,32 @@ class FileJob:
         """Opens the journal, before anything is asked of the model."""
         if self._output is None or self.path is None:
             return
-        check_folder(self._output)
         options = self._options
-        self.journal = JournalWriter(self.path, self._facts(), restart=options.restart, segments=options.summary)
+        check_outputs(self._output, self.name, options.formats)
+        remove_leftovers(targets(self._output, self.name, options.formats))
+        check_folder(self.path.parent)
+        facts, had = self._facts(), self.path.exists()
+        self.journal = JournalWriter(self.path, facts, restart=options.restart, segments=options.summary)
+        if options.restart and had:
+            self.summary.left += others_left(self._output, self.name, options.formats)
+        if self.journal.complete:
+            self._look_for_formats()
         self.summary.segments += self.journal.segments
         for result in self.known:
             self._count(result)
         self.summary.resumed = len(self.known)
         self.summary.begun_seconds = self.summary.media_seconds
         self.last = next((result for result in reversed(self.known) if not result.reused), None)
+
+    def _look_for_formats(self) -> None:
+        """What a finished job has written need not be written again, where it is newer than its rows."""
+        assert self.path is not None and self._output is not None  # noqa: PT018 - there is a journal
+        summary = self.summary
+        summary.complete = True
+        for name in self._options.formats:
+            there = [] if name == "jsonl" else newer(self._output, self.name, name, self.path)
+            summary.there_already += [path for path in there if path not in summary.there_already]
+            summary.outstanding += [] if there or name == "jsonl" else [name]
 
     def frames(self) -> Generator[Sampled]:
         """On the decoding thread, which also does what the model would have to do before it begins."""
@@ -228,7 +257,7 @@ class FileJob:
         results, places = self._results, stretch.places()
         behind = stretch.last + 1
         start = results[stretch.first].time_seconds
-        end = results[behind].time_seconds if behind < len(results) else self.summary.duration_seconds
+        end = results[behind].time_seconds if behind < len(results) else self._end_seconds()
         try:
             frames = list(self._frames_at([results[place].time_seconds for place in places]))
             if not frames:
@@ -241,6 +270,11 @@ class FileJob:
         said = result.answers.get(task.name, "")
         return Segment(start, max(start, end or start), said if isinstance(said, str) else "", result.error)
 
+    def _end_seconds(self) -> float | None:
+        """Of what is looked at."""
+        ends = (self._options.sampling.end, self.summary.duration_seconds)
+        return min((float(end) for end in ends if end is not None), default=None)
+
     def _frames_at(self, seconds: list[float]) -> Generator[Frame]:
         """The pictures shown then; a little later, so that no rounding makes it the one before."""
         sampling = Sampling.at([moment + 0.0005 for moment in seconds])
@@ -248,20 +282,32 @@ class FileJob:
             yield from source.frames()
 
     def end(self) -> None:
-        """All frames are answered."""
+        """All frames are answered. Raises `SourceError` where none was to be had."""
         summary = self.summary
+        if not summary.frames and summary.fault is None:
+            raise self._nothing()
         summary.damaged = self._source.counters.corrupt
         if self.journal is not None and not self.journal.complete:
             self.journal.end(frames=summary.frames, failed=summary.failed, fault=summary.fault)
 
+    def _nothing(self) -> SourceError:
+        """Says why no picture was chosen; a journal of no rows is of no use."""
+        if self.journal is not None:
+            self.journal.discard()
+        start, length = self._options.sampling.start, self.summary.duration_seconds
+        reason = "no picture of it is among those asked for"
+        if start is not None and length is not None and start >= length:
+            reason = f"it ends at {length:.2f} s, before the first picture asked for ({float(start):g} s)"
+        return SourceError(self.address, reason, "see --every, --from and --to")
+
     def export(self, progress: Callable[[str, float], None]) -> None:
-        """Writes the other formats from the journal."""
-        if self.path is None:
+        """Writes the other formats from the journal, those left out that an earlier run has made of the same rows."""
+        if self.path is None or self._output is None:
             return
-        self.summary.files.append(self.path)
-        formats = [name for name in self._options.formats if name != "jsonl"]
-        if formats and self.summary.frames:
-            options = self._options
+        options, summary = self._options, self.summary
+        summary.files.append(self.path)
+        formats = summary.outstanding if summary.complete else [name for name in options.formats if name != "jsonl"]
+        if formats and summary.frames:
             export(
                 self.path,
                 formats,
@@ -314,6 +360,7 @@ class FileJob:
         summary = self.summary
         summary.frames += 1
         summary.failed += result.error is not None
+        summary.incomplete += result.error is None and incomplete(result)
         summary.reused += result.reused
         summary.media_seconds = result.time_seconds
         if self._options.summary:
@@ -324,7 +371,7 @@ class FileJob:
         options, model = self._options, self._model
         return {
             "streamer": version("streamer"),
-            "source": asdict(self._source.info),
+            "source": {**asdict(self._source.info), "path": source_path(self.address)},
             "content": _content(local_files(self.address)),
             "model": model.name,
             "revision": model.revision,

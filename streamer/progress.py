@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -30,14 +30,17 @@ class JobProgress(Protocol):
     def done(self, summary: Summary | None) -> None:
         """One file more is finished, or given up (None: before it was begun)."""
 
+    def say(self, text: str) -> None:
+        """A line of rich markup on standard output, above the bars where they are on the same terminal."""
+
 
 @contextmanager
-def job_progress(files: int, *, json: bool) -> Iterator[JobProgress]:
-    """For a job over so many files."""
+def job_progress(files: int, *, json: bool, titles: Mapping[str, str]) -> Iterator[JobProgress]:
+    """For a job over so many files. ``titles``: what they are called here, by their addresses."""
     if json:
         yield _Events()
     elif not terminal.err.is_terminal:
-        yield _Lines(files)
+        yield _Lines(files, titles)
     else:
         columns = (
             SpinnerColumn(),
@@ -48,14 +51,14 @@ def job_progress(files: int, *, json: bool) -> Iterator[JobProgress]:
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=terminal.err, transient=True) as bars:
-            yield _Bars(bars, files)
+            yield _Bars(bars, files, titles)
 
 
 class _Bars:
     """One for each file that something is done with, below them one for all."""
 
-    def __init__(self, bars: Progress, files: int) -> None:
-        self._bars, self._files, self._finished = bars, files, 0
+    def __init__(self, bars: Progress, files: int, titles: Mapping[str, str]) -> None:
+        self._bars, self._files, self._finished, self._titles = bars, files, 0, titles
         self._tasks: dict[tuple[int, str], TaskID] = {}
         self._all = bars.add_task(f"{files} files", total=files, note="") if files > 1 else None
 
@@ -63,7 +66,7 @@ class _Bars:
         key = (id(summary), stage)
         if key not in self._tasks:
             self._drop(id(summary))
-            name = escape(Path(summary.source).name)
+            name = escape(_title(summary, self._titles))
             title = name if stage == "answers" else f"{name}: {stage}"
             self._tasks[key] = self._bars.add_task(title, total=summary.duration_seconds, note="")
         note = _pace(summary) if stage == "answers" else ""
@@ -77,6 +80,11 @@ class _Bars:
         if self._all is not None:
             self._bars.update(self._all, completed=self._finished, note=f"{self._finished} done")
 
+    def say(self, text: str) -> None:
+        # The bars have to know of what is written on their terminal: they move the cursor up over what they drew.
+        console = self._bars.console if terminal.out.is_terminal else terminal.out
+        console.print(text)
+
     def _drop(self, summary: int) -> None:
         """The file's stage before this one is over."""
         for key in [key for key in self._tasks if key[0] == summary]:
@@ -84,8 +92,8 @@ class _Bars:
 
 
 class _Lines:
-    def __init__(self, files: int) -> None:
-        self._files, self._finished = files, 0
+    def __init__(self, files: int, titles: Mapping[str, str]) -> None:
+        self._files, self._finished, self._titles = files, 0, titles
         self._next = time.monotonic() + PLAIN_EVERY_SECONDS
 
     def advance(self, summary: Summary, stage: str, media_seconds: float) -> None:
@@ -93,7 +101,7 @@ class _Lines:
             return
         self._next = time.monotonic() + PLAIN_EVERY_SECONDS
         of = f" of {summary.duration_seconds:.1f}" if summary.duration_seconds else ""
-        parts = [f"{Path(summary.source).name}: {stage}, {media_seconds:.1f}{of} s"]
+        parts = [f"{_title(summary, self._titles)}: {stage}, {media_seconds:.1f}{of} s"]
         if stage == "answers":
             parts.append(_pace(summary))
             left = left_seconds(summary)
@@ -104,6 +112,9 @@ class _Lines:
 
     def done(self, summary: Summary | None) -> None:
         self._finished += 1
+
+    def say(self, text: str) -> None:
+        terminal.out.print(text)
 
 
 class _Events:
@@ -130,6 +141,13 @@ class _Events:
 
     def done(self, summary: Summary | None) -> None:
         """The summaries say so."""
+
+    def say(self, text: str) -> None:
+        """Words are for people."""
+
+
+def _title(summary: Summary, titles: Mapping[str, str]) -> str:
+    return titles.get(summary.source) or Path(summary.source).name or summary.source
 
 
 def frames_per_second(summary: Summary) -> float:

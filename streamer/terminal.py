@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from streamer.ask import BudgetRow
     from streamer.doctor import Finding
@@ -129,21 +129,39 @@ def _table(text: str, *numbers: str) -> Table:
     return table
 
 
-def summary_table(summaries: Sequence[Summary]) -> Table:
-    """``frames/s``: answered, without the time that the annotated video took; ``drafted``: the share of output tokens
-    that the last answer foretold; ``passes``: forwards a frame."""
+def count(number: int, one: str) -> str:
+    """``1 frame``, ``2 frames``."""
+    return f"{number} {one}" if number == 1 else f"{number} {one}s"
+
+
+def files_line(paths: Sequence[Path], name: str) -> str:
+    """The first one's path, of others in its folder what they have behind ``name``: ``out/a.jsonl, .srt, .vtt``."""
+    first, *others = paths
+    shortened = [
+        path.name.removeprefix(name) if path.parent == first.parent and path.name.startswith(name) else str(path)
+        for path in others
+    ]
+    return ", ".join([str(first), *shortened])
+
+
+def summary_table(summaries: Sequence[Summary], titles: Mapping[str, str]) -> Table:
+    """``titles``: what the files are called here, by their addresses.
+
+    ``frames/s``: answered, without the time that the annotated video took; ``drafted``: the share of output tokens
+    that the last answer foretold; ``passes``: forwards a frame.
+    """
     table = _table("file", "frames", "failed", "seconds", "frames/s", "tokens in/out", "drafted", "passes")
     for summary in summaries:
         usage = summary.usage
         table.add_row(
-            escape(Path(summary.source).name or summary.source),
+            escape(titles.get(summary.source) or Path(summary.source).name or summary.source),
             str(summary.frames),
             f"[red]{summary.failed}[/]" if summary.failed else "0",
             f"{summary.wall_seconds:.1f}",
-            f"{summary.answered / max(1e-6, summary.answer_seconds):.2f}",
-            f"{usage.image_tokens + usage.prompt_tokens}/{usage.output_tokens}",
+            f"{summary.answered / max(1e-6, summary.answer_seconds):.2f}" if summary.answered else "–",
+            f"{usage.image_tokens + usage.prompt_tokens}/{usage.output_tokens}" if summary.answered else "–",
             f"{usage.accepted_tokens / usage.output_tokens:.0%}" if usage.output_tokens else "–",
-            f"{usage.forwards / max(1, summary.answered):.1f}",
+            f"{usage.forwards / summary.answered:.1f}" if summary.answered else "–",
         )
     return table
 

@@ -120,7 +120,7 @@ def test_a_folder_with_a_checkpoint_annotates_a_file(run: Run, model: Path, clip
     assert (job["model"], job["sampling"], job["tasks"][0]["labels"]) == ("my-e2b", "every 0.5 s", ["car", "person"])
     assert [result_from_json(row).time_seconds for row in rows] == [0, 0.5, 1, 1.5]
     assert last["frames"] == 4
-    assert f"wrote {out / 'clip.jsonl'}\nwrote {out / 'clip.annotated.mp4'}\n" in ended.out
+    assert f"wrote {out / 'clip.jsonl'}, .annotated.mp4\n" in ended.out
     assert "clip.mp4" in ended.out
     assert "loading" in ended.err
     assert (out / "clip.annotated.mp4").stat().st_size > 1000
@@ -142,6 +142,7 @@ def test_json_is_all_there_is_on_standard_output(
     assert second["source"] == str(broken)
     [failure] = [row for row in ended.rows if row["type"] == "failure"]
     assert "not_a_video.mp4: it cannot be read as a video" in failure["error"]
+    assert failure["source"] == str(wrong)
     assert "failed:" in ended.err
 
 
@@ -159,7 +160,8 @@ def test_the_same_question_twice_gets_two_names(run: Run, model: Path, picture: 
     words = ["--task", "check:A dog?", "--task", "check:A cat?", "--task", "read"]
     ended = run("annotate", picture, "-o", tmp_path, "--model", model, "--budget", 70, *words, "--json")
     assert ended.code == 0, ended.err
-    assert list(ended.rows[0]["answers"]) == ["check", "check-2", "read"]
+    [frame] = [row for row in ended.rows if row["type"] == "frame"]
+    assert list(frame["answers"]) == ["check", "check-2", "read"]
 
 
 # -- ask, budgets, doctor
@@ -213,8 +215,8 @@ def test_wrong_words_are_said_with_what_can_be_used(run: Run, clip: Path, pictur
         (["annotate", clip, *to, "--budget", 71], "budget: 71 cannot be used; expected one of 70, 140, 280"),
         (["annotate", clip, *to, "--budget", "many"], "Invalid value for '--budget'"),
         (["annotate", clip, *to, "--every", "blue moon"], "'blue moon' cannot be used"),
-        (["annotate", clip, *to, "--formats", "avi"], "format: 'avi' cannot be used; expected jsonl, mp4, srt, vtt"),
-        (["annotate", clip, *to, "--from", 3, "--to", 2], "end"),
+        (["annotate", clip, *to, "--formats", "avi"], "--formats: 'avi' cannot be used; expected jsonl, mp4, srt, vtt"),
+        (["annotate", clip, *to, "--from", 3, "--to", 2], "--to: 2.0 cannot be used; expected a time after --from"),
         (["annotate", clip], "Missing option '--output'"),
         (["annotat"], "No such command 'annotat'"),
         (["annotate", clip, *to, "--bugdet", 70], "No such option: --bugdet"),
@@ -267,7 +269,7 @@ def test_what_cannot_be_read_or_written_is_said_before_a_model_is_loaded(
     text, empty = tmp_path / "text.mp4", tmp_path / "empty.png"
     text.write_text("no film\n" * 100)
     empty.touch()
-    refused = "it cannot be written: File exists (choose a folder that is yours)"
+    refused = "it cannot be written: it is a file, no folder (choose a folder that is yours)"
     for words, said in (
         (["annotate", text, empty, "-o", tmp_path], f"failed: {empty}: the file is empty"),
         (["annotate", clip, "-o", clip], f"error: {clip}: {refused}"),
@@ -288,7 +290,7 @@ def test_files_behind_one_that_cannot_be_read_have_their_turn(
     words = ["annotate", tmp_path / "empty.mp4", picture, "-o", tmp_path / "r", "--model", model, "--budget", 70]
     ended = run(*words, "--formats", "jsonl", "--json")
     assert ended.code == 1
-    assert [row["type"] for row in ended.rows] == ["frame", "summary", "failure"]
+    assert [row["type"] for row in ended.rows if row["type"] != "progress"] == ["frame", "summary", "failure"]
 
 
 def test_ask_holds_the_answer_to_a_schema(run: Run, picture: Path, tmp_path: Path) -> None:
@@ -306,8 +308,10 @@ def test_ask_holds_the_answer_to_a_schema(run: Run, picture: Path, tmp_path: Pat
 
 def test_no_picture_in_the_asked_time_is_said(run: Run, model: Path, picture: Path, tmp_path: Path) -> None:
     ended = run("annotate", picture, "-o", tmp_path / "r", "--model", model, "--budget", 70, "--from", 30)
-    assert ended.code == 0
-    assert f"note: {picture}: no picture of it is among those asked for by --every, --from and --to" in ended.err
+    assert ended.code == 1
+    assert f"failed: {picture}: it ends at 1.00 s, before the first picture asked for (30 s)" in ended.err
+    assert "see --every, --from and --to" in ended.err
+    assert os.listdir(tmp_path / "r") == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
@@ -470,8 +474,7 @@ def test_export_writes_from_the_journal_alone(run: Run, model: Path, clip: Path,
     assert ended.code == 0, ended.err
     ended = run("export", out / "clip.jsonl", "--formats", "srt,csv", "-o", tmp_path / "e")
     assert (ended.code, ended.err) == (0, "")
-    names = ["clip.srt", "clip.csv", "clip.detections.csv"]
-    assert ended.out == "".join(f"wrote {tmp_path / 'e' / name}\n" for name in names)
+    assert ended.out == f"wrote {tmp_path / 'e' / 'clip.srt'}, .csv, .detections.csv\n"
     missing = run("export", tmp_path / "none.jsonl", "--formats", "srt")
     assert (missing.code, "none.jsonl: it cannot be read" in missing.err) == (1, True)
     assert run("export", out / "clip.jsonl", "--formats", "avi").code == 2

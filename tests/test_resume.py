@@ -236,7 +236,7 @@ def test_a_changed_file_and_another_model_are_refused(clip: Path, tmp_path: Path
     with pytest.raises(OutputError, match='model was "scripted" and is "other"'):
         list(AnnotateJob(str(clip), ScriptedModel(name="other"), PLAIN, output=tmp_path / "out"))
     make_clip(clip, even(21))
-    with pytest.raises(OutputError, match="content was"):
+    with pytest.raises(OutputError, match="the file has changed since"):
         list(AnnotateJob(str(clip), ScriptedModel(), PLAIN, output=tmp_path / "out"))
 
 

@@ -125,7 +125,7 @@ def test_every_reader_gets_the_same_frames_and_boxes(case: tuple[Clip, Path]) ->
     check(list(_coco(out / f"{stem}.coco.json")), clip)
     check(list(_cvat_video(out / f"{stem}.cvat-video.xml")), clip)
     check(list(_cvat_images(out / f"{stem}.cvat-images.xml", out)), clip)
-    check(list(_label_studio(out / f"{stem}.label-studio.json", clip.size)), clip)
+    check(list(_label_studio(out / f"{stem}.label-studio.json", clip)), clip)
     check(list(_yolo(out / f"{stem}.yolo")), clip)
     check(list(_voc(out / f"{stem}.voc")), clip)
 
@@ -187,12 +187,19 @@ def _corners(box: ElementTree.Element) -> Box:
     return x1, y1, x2, y2
 
 
-def _label_studio(path: Path, size: tuple[int, int]) -> Iterator[tuple[int, Box]]:
+def _label_studio(path: Path, clip: Clip) -> Iterator[tuple[int, Box]]:
+    """Its frames are those of a clock that ticks ``framerate`` times a second."""
+    video = ElementTree.parse(path.with_suffix(".xml")).getroot().find("Video")
+    assert video is not None
+    ticks = [round(time * float(video.attrib["framerate"])) for time in clip.times]
+    numbers = dict(zip(ticks, clip.numbers, strict=True))
     [task] = json.loads(path.read_text())
+    width, height = clip.size
     for result in task["predictions"][0]["result"]:
         for key in result["value"].get("sequence", ()):
-            x, y = key["x"] / 100 * size[0], key["y"] / 100 * size[1]
-            yield key["frame"] - 1, (x, y, x + key["width"] / 100 * size[0], y + key["height"] / 100 * size[1])
+            x, y = key["x"] / 100 * width, key["y"] / 100 * height
+            box = (x, y, x + key["width"] / 100 * width, y + key["height"] / 100 * height)
+            yield numbers[key["frame"] - 1], box
 
 
 def _yolo(folder: Path) -> Iterator[tuple[int, Box]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streamer import terminal
+from streamer.addresses import redact
+from streamer.commands.listing import listed_names
 from streamer.commands.opening import check_readable, loaded_model
 from streamer.commands.options import (
     Budget,
@@ -27,16 +28,14 @@ from streamer.commands.options import (
     sampling_words,
     tasks_of,
 )
-from streamer.errors import OptionError, SourceError, StreamerError
+from streamer.commands.reporting import Report
+from streamer.errors import OptionError, OutputError, SourceError, StreamerError
 from streamer.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from streamer.annotate import Event
-    from streamer.filejob import Summary
     from streamer.identify import Track
-    from streamer.progress import JobProgress
-    from streamer.results import FrameResult
-
+    from streamer.sampling import Sampling
+    from streamer.sources.finding import Found
 
 Formats = Annotated[str, typer.Option(help="With commas: jsonl, mp4, srt, vtt, csv, parquet, coco, cvat, …; or all.")]
 
@@ -57,10 +56,13 @@ def annotate(
     formats: Formats = "jsonl,mp4",
     start: Annotated[float | None, typer.Option("--from", help="Seconds to begin at.")] = None,
     end: Annotated[float | None, typer.Option("--to", help="Seconds to end before.")] = None,
-    recursive: Annotated[bool, typer.Option(help="Folders with all that is below.")] = False,
+    recursive: Annotated[bool, typer.Option(help="Folders with all that is below; results keep their places.")] = False,
     summary: Annotated[bool, typer.Option(help="Chapters too, a sentence for each stretch of the video.")] = False,
     track: TrackBy = "flow",
-    listed: Annotated[Path | None, typer.Option("--list", help="A text file with a name a line.")] = None,
+    listed: Annotated[
+        Path | None,
+        typer.Option("--list", help="A text file with a name a line, as seen from here; - is standard input."),
+    ] = None,
     restart: Annotated[bool, typer.Option(help="Begin anew instead of going on with an earlier run.")] = False,
     gate: Annotated[
         float, typer.Option(help="Frames that differ by less, 0 to 1, keep the last answer (0.03 suits); 0: off.")
@@ -79,18 +81,18 @@ def annotate(
     from streamer.annotate import AnnotateRun
     from streamer.filejob import AnnotateOptions
     from streamer.outputs.atomic import check_folder
-    from streamer.outputs.naming import output_names
+    from streamer.outputs.formats import parse_formats
+    from streamer.outputs.naming import output_names, told_apart
     from streamer.progress import job_progress
-    from streamer.sampling import Sampling
-    from streamer.sources import expand
 
-    sampling = Sampling.parse(sampling_words(every))
+    if detect is not None and not detect.strip():
+        raise OptionError("--detect", detect, 'names with commas between them, or "all"')
     options = AnnotateOptions(
         tasks=tasks_of(task, prompt, detect),
-        sampling=sampling.between(sampling.start if start is None else start, sampling.end if end is None else end),
+        sampling=_sampling(every, start, end),
         budget=budget,
         batch=batch,
-        formats=_formats(formats),
+        formats=parse_formats(formats),
         hwaccel=hwaccel,
         gate=gate,
         track=_track(track),
@@ -98,17 +100,19 @@ def annotate(
         summary=summary,
         workers=workers,
     )
-    found = expand([*(files or ()), *_listed(listed)], recursive=recursive)
-    if not found:
-        raise OptionError("files", "", "at least one video, picture, folder or pattern, or --list")
-    report = _Report(len(found), json=json)
-    jobs = _from_first_readable(list(zip(found, output_names(found), strict=True)), hwaccel, report)
+    report = Report(json=json)
+    found = _found(files or (), listed, report, recursive=recursive)
+    addresses = [one.address for one in found]
+    report.titles = dict(zip(map(redact, addresses), told_apart(list(map(redact, addresses))), strict=True))
+    jobs = list(zip(addresses, output_names(found, output), strict=True))
+    if jobs := _from_first_readable(jobs, hwaccel, report):
+        check_folder(output)
+        jobs = _not_in_the_way(jobs, output, options.formats, report)
     if not jobs:
         report.end()
-    check_folder(output)
     with (
         loaded_model(model, device=device, dtype=dtype, quantize=quantize, revision=revision) as loaded,
-        job_progress(len(jobs), json=json) as progress,
+        job_progress(len(jobs), json=json, titles=report.titles) as progress,
         closing(iter(AnnotateRun(jobs, loaded, options, output=output, progress=progress.advance))) as events,
     ):
         report.follow(events, progress)
@@ -120,16 +124,20 @@ def export(
     formats: Formats,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder; the journal's own by default.")] = None,
     source: Annotated[str | None, typer.Option(help="Where the video is now, for formats with pictures.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Files that --output has already, too.")] = False,
     track: TrackBy = "flow",
     hwaccel: Hwaccel = None,
 ) -> None:
     """Write other formats from a journal, without the model."""
     from streamer.export import export as write
+    from streamer.outputs.formats import parse_formats
 
+    chosen, failed = parse_formats(formats), False
+    journals = _different(journals, output)
     if source is not None and len(journals) > 1:
-        raise OptionError("source", source, "one journal beside it")
-    chosen, failed = _formats(formats), False
+        raise OptionError("--source", source, "one journal beside it")
     for journal in journals:
+        written: list[Path] = []
         try:
             write(
                 journal,
@@ -138,22 +146,46 @@ def export(
                 source=source,
                 track=_track(track),
                 hwaccel=hwaccel,
-                wrote=lambda path: terminal.out.print(f"wrote {path}", markup=False),
+                overwrite=overwrite,
+                wrote=written.append,
             )
         except StreamerError as error:
             terminal.failure("failed", error)
             failed = True
+        except KeyboardInterrupt:
+            terminal.notice(f"stopped while writing what is made of {journal}; no file is half-written")
+            raise
+        finally:
+            if written:
+                terminal.out.print(f"wrote {terminal.files_line(written, journal.stem)}", markup=False)
     if failed:
         raise typer.Exit(1)
 
 
-def _formats(text: str) -> tuple[str, ...]:
-    from streamer.export import FORMATS, check_formats
+def _different(journals: list[Path], output: Path | None) -> list[Path]:
+    """Each once. Raises `OptionError` where two would be written into one folder under one name."""
+    different = list({journal.resolve(): journal for journal in journals}.values())
+    names: dict[str, Path] = {}
+    for journal in different if output is not None else ():
+        if (other := names.setdefault(journal.stem.casefold(), journal)) is not journal:
+            expected = "journals of different names: beside --output each of these needs a folder of its own"
+            raise OptionError("journals", f"{other} and {journal}", expected)
+    return different
 
-    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    names = tuple(FORMATS) if names == ("all",) else names
-    check_formats(names)
-    return names
+
+def _sampling(every: str, start: float | None, end: float | None) -> Sampling:
+    """Raises `OptionError` with the option's name as it was written."""
+    from streamer.sampling import Sampling
+
+    try:
+        sampling = Sampling.parse(sampling_words(every))
+    except OptionError as error:
+        raise OptionError("--every", every, error.expected) from error
+    try:
+        return sampling.between(sampling.start if start is None else start, sampling.end if end is None else end)
+    except OptionError as error:
+        option = {"start": "--from", "end": "--to"}[error.option]
+        raise OptionError(option, error.value, error.expected.replace("the start", "--from")) from error
 
 
 def _track(text: str) -> Track:
@@ -164,119 +196,50 @@ def _track(text: str) -> Track:
     return text
 
 
-def _listed(path: Path | None) -> list[str]:
-    """The lines of a list file; empty ones and those that begin with # say nothing."""
-    if path is None:
-        return []
-    try:
-        lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except OSError as error:
-        raise SourceError(str(path), f"it cannot be read: {error.strerror or error}", "check the name") from error
-    return [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
+def _found(files: Iterable[str], listed: Path | None, report: Report, *, recursive: bool) -> list[Found]:
+    """What the names mean. One of a list that means nothing fails alone; any other one raises `SourceError`."""
+    from streamer.sources.finding import Search
+
+    search = Search(recursive)
+    for name in files:
+        search.add(name)
+    for name in () if listed is None else listed_names(listed):
+        try:
+            search.add(name)
+        except SourceError as error:
+            report.failed(error.address, error)
+    if not search.found and listed is None:
+        raise OptionError("files", "", "at least one video, picture, folder or pattern, or --list")
+    for folder, count in search.left_out.items():
+        left = terminal.count(count, "picture")
+        terminal.notice(f"{folder}: there are videos in it, so {left} left out; a pattern such as *.jpg names pictures")
+    return search.found
 
 
-def _from_first_readable(jobs: list[tuple[str, str]], hwaccel: str | None, report: _Report) -> list[tuple[str, str]]:
+def _from_first_readable(jobs: list[tuple[str, str]], hwaccel: str | None, report: Report) -> list[tuple[str, str]]:
     """Without those at the beginning that cannot be read: no model is loaded where there is nothing for it."""
     for number, (address, _) in enumerate(jobs):
         try:
             check_readable(address, hwaccel)
         except SourceError as error:
-            report.failed(error)
+            report.failed(redact(address), error)
         else:
             return jobs[number:]
     return []
 
 
-class _Report:
-    """What is said of a run as it goes, and of all files in short behind the last of them."""
+def _not_in_the_way(
+    jobs: list[tuple[str, str]], output: Path, formats: tuple[str, ...], report: Report
+) -> list[tuple[str, str]]:
+    """Without those that would overwrite something: that, too, is said before a model is loaded."""
+    from streamer.outputs.targets import check_outputs
 
-    def __init__(self, files: int, *, json: bool) -> None:
-        self._files, self._json = files, json
-        self._summaries: list[Summary] = []
-        self._failures: list[str] = []
-        self._shown: str | None = None
-
-    def follow(self, events: Iterable[Event], progress: JobProgress) -> None:
-        from streamer.annotate import Answered, Failed, Finished, Resumed
-
-        newest: Summary | None = None
+    free = []
+    for address, name in jobs:
         try:
-            for event in events:
-                newest = newest if isinstance(event, Failed) else event.summary
-                match event:
-                    case Resumed(summary=summary):
-                        self._resumed(summary)
-                    case Answered(summary=summary, result=result):
-                        self._answered(summary, result)
-                    case Finished(summary=summary, error=error):
-                        progress.done(summary)
-                        self._finished(summary, error)
-                    case Failed(error=failure):
-                        progress.done(None)
-                        self.failed(failure)
-        except KeyboardInterrupt:
-            if newest is not None:
-                self._stopped(newest)
-            raise
-
-    def failed(self, error: StreamerError) -> None:
-        """Said at once, and again behind the table of the others."""
-        self._failures.append(str(error))
-        terminal.failure("failed", error)
-
-    def end(self) -> None:
-        """Exit code 1 where a file failed or has a failed frame."""
-        if self._json:
-            for failure in self._failures:
-                terminal.print_json({"type": "failure", "error": failure})
-        elif self._summaries:
-            terminal.print_table(terminal.summary_table(self._summaries))
-            for path in (path for summary in self._summaries for path in summary.files):
-                terminal.out.print(f"wrote {path}", markup=False)
-            for failure in self._failures:
-                terminal.failure("failed", failure)
-        if self._failures or any(summary.failed or summary.fault for summary in self._summaries):
-            raise typer.Exit(1)
-
-    def _resumed(self, summary: Summary) -> None:
-        if self._json:
-            terminal.print_json({"type": "resumed", "source": summary.source, "frames": summary.resumed})
+            check_outputs(output, name, formats)
+        except OutputError as error:
+            report.failed(redact(address), error)
         else:
-            terminal.notice(f"{summary.source}: going on behind the {summary.resumed} frames of an earlier run")
-
-    def _answered(self, summary: Summary, result: FrameResult) -> None:
-        from streamer.outputs.jsonl import result_to_json
-
-        if self._json:
-            terminal.print_json({"type": "frame", "source": summary.source, **result_to_json(result)})
-            return
-        self._name(summary)
-        terminal.out.print(terminal.result_line(result))
-
-    def _name(self, summary: Summary) -> None:
-        """Of the file that the lines below are about, where there are several."""
-        if self._files > 1 and self._shown != summary.source:
-            self._shown = summary.source
-            terminal.out.print(summary.source, markup=False, style="bold")
-
-    def _finished(self, summary: Summary, error: StreamerError | None) -> None:
-        self._summaries.append(summary)
-        if error is not None:
-            self.failed(error)
-        if summary.fault:
-            terminal.failure("ended early", summary.fault)
-        elif not summary.frames:
-            terminal.notice(f"{summary.source}: no picture of it is among those asked for by --every, --from and --to")
-        if summary.segments and not self._json:
-            self._name(summary)
-            for segment in summary.segments:
-                terminal.out.print(terminal.segment_line(segment))
-        if summary.damaged:
-            terminal.notice(f"{summary.source}: damaged parts passed over: {summary.damaged}")
-        if self._json:
-            files = [str(path) for path in summary.files]
-            terminal.print_json({"type": "summary", **asdict(summary), "files": files})
-
-    def _stopped(self, summary: Summary) -> None:
-        kept = "; they are kept, and started again the job goes on from there" if summary.frames else ""
-        terminal.notice(f"stopped after {summary.frames} frames of {summary.source}{kept}")
+            free.append((address, name))
+    return free

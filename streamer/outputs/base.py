@@ -10,6 +10,15 @@ from pathlib import Path
 from streamer.results import FrameResult
 from streamer.sources.base import Size
 
+_MISSING = ("cut off", "without four numbers", "no list of boxes", "empty answer")
+"""Words of the notes that say that there may be more than the boxes that could be read."""
+
+
+def incomplete(result: FrameResult) -> bool:
+    """Whether an answer with boxes was cut off or could not be read: what it lacks may be there all the same."""
+    notes = [note for name, note in result.notes.items() if name.startswith("detect")]
+    return any(words in note for note in notes for words in _MISSING)
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -50,22 +59,28 @@ class Annotations:
     duration_seconds: float | None = None
     picture_count: int | None = None
     """Pictures in the whole source, where known."""
+    start_seconds: float = 0.0
+    """How long after the container's start the first picture is shown: what is played beside it starts so much later
+    than `FrameResult.time_seconds` says."""
+    wanted: tuple[str, ...] = ()
+    """The labels that were asked for, in their order; none where everything was."""
     model: str = ""
     caveat: str | None = None
     """A sentence that must stand in everything that shows these answers, wherever the format has room for it."""
     segments: tuple[Segment, ...] = ()
     stills: Mapping[int, Still] = field(default_factory=dict)
-    """By `FrameResult.sequence`: filled for formats that need pictures, for every result without an error."""
+    """By `FrameResult.sequence`: filled for formats that need pictures, for every good result."""
 
     @property
     def labels(self) -> list[str]:
-        """All labels in the results without an error, in the order of the alphabet."""
-        return sorted({detection.label for result in self.good for detection in result.detections})
+        """The classes: what was asked for in its order, found or not, then all other labels, in the alphabet's."""
+        found = {detection.label for result in self.good for detection in result.detections}
+        return [*self.wanted, *sorted(found - set(self.wanted))]
 
     @property
     def good(self) -> list[FrameResult]:
-        """The results without an error."""
-        return [result for result in self.results if result.error is None]
+        """The results that say all they were asked: without an error, and no list of boxes `incomplete`."""
+        return [result for result in self.results if result.error is None and not incomplete(result)]
 
     def number(self, result: FrameResult) -> int:
         """The frame's 0-based number among all pictures of the source: its own, else by its time and the rate."""

@@ -105,6 +105,12 @@ def chapters_of(annotations: Annotations) -> list[Cue]:
     ]
 
 
+def later(cues: Iterable[Cue], seconds: float) -> list[Cue]:
+    """The cues, so many seconds later."""
+    by = round(seconds * 1000)
+    return [replace(cue, start_ms=cue.start_ms + by, end_ms=cue.end_ms + by) for cue in cues]
+
+
 def _rising(times_ms: Iterable[int]) -> list[int]:
     """The times, each moved so that it is 0 or more and later than the one before."""
     rising: list[int] = []

@@ -9,6 +9,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from io import FileIO
 from pathlib import Path
@@ -17,13 +18,18 @@ from typing import Any, Self
 from streamer.errors import OutputError
 from streamer.geometry import Box
 from streamer.outputs.base import Segment
+from streamer.outputs.checking import VERSION, Rows
 from streamer.results import Detection, FrameResult, Timings, Usage
 
-VERSION = 2
 DECISIVE = ("version", "content", "model", "revision", "quantize", "tasks", "sampling", "budget", "gate", "box_grid")
 """What of the first row decides the answers: a job is the same where all these are."""
 
 _BLOCK_BYTES = 2**20
+_ANEW = "put it right, or begin anew with --restart"
+_AWAY = "choose another folder, or move it away"
+_NONE = "is it a journal of streamer annotate?"
+_HEAD = b'{"type": "job",'
+"""How every journal begins."""
 
 
 def result_to_json(result: FrameResult) -> dict[str, Any]:
@@ -72,7 +78,8 @@ class JournalWriter:
 
     ``job``, the first row, says what the job is; `end` says that it is complete. A journal of the same job that is
     there already is continued: ``known`` are its rows so far. Raises `OutputError` where the file cannot be written,
-    where another job is writing it, and where it is of another job, unless ``restart`` begins anew.
+    where another job is writing it, where it is no journal at all, and where it is of another job or somebody has
+    spoilt its rows, unless ``restart`` begins anew.
     """
 
     def __init__(self, path: Path, job: Mapping[str, Any], *, restart: bool = False, segments: bool = False) -> None:
@@ -87,7 +94,8 @@ class JournalWriter:
         self._file = self._opened()
         try:
             if stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
-                self._file.truncate(0 if restart else self._continue(job))
+                self._check_ours()
+                self._cut(0 if restart else self._continue(job))
             if not self._file.tell():
                 self._write({"type": "job", "version": VERSION, **job})
         except BaseException:
@@ -104,6 +112,12 @@ class JournalWriter:
         self._write({"type": "end", **facts})
         self.complete = True
 
+    def discard(self) -> None:
+        """Removes a journal without any frame."""
+        with suppress(OSError):
+            self.path.unlink()
+        self.close()
+
     def close(self) -> None:
         """Calling it again does nothing."""
         self._file.close()
@@ -119,47 +133,57 @@ class JournalWriter:
             raise OutputError(self.path, "another job is writing it", "wait for it, or choose another folder")
         return file
 
+    def _check_ours(self) -> None:
+        """A file of somebody else's is never cut off; a first row that was not finished may be."""
+        head, whole, _ = self._file.read(_BLOCK_BYTES).partition(b"\n")
+        self._file.seek(0)
+        if head.startswith(_HEAD) or (not whole and _HEAD.startswith(head)):
+            return
+        if not whole:
+            raise OutputError(self.path, "it exists already, and is no journal", _AWAY)
+        _row(self.path, 1, head, _AWAY)
+
+    def _cut(self, end: int) -> None:
+        """What lies behind ``end`` goes. A file that nothing is cut off from keeps its time."""
+        if os.fstat(self._file.fileno()).st_size > end:
+            self._file.truncate(end)
+        self._file.seek(end)
+
     def _continue(self, job: Mapping[str, Any]) -> int:
         """Takes over what is there, without an end that says that something was missing; where it ends."""
         end = 0
-        for number, (row, after) in enumerate(_rows(self.path, self._file)):
-            if number == 0:
+        rows = Rows(self.path, _ANEW)
+        for row, after in _rows(self.path, self._file, _ANEW):
+            if not rows.line:
                 self._check_same(row, job)
-            elif row.get("type") == "frame":
-                self._check_next(row)
-            elif row.get("type") == "segment":
-                self.segments.append(segment_from_json(row))
+            rows.take(row)
+            if row.get("type") == "segment":
                 continue  # half of them are none
-            elif row.get("type") == "end":
-                missing = self._wants_segments and self.known and not self.segments
+            if rows.ended:
+                missing = self._wants_segments and rows.results and not rows.segments
                 self.complete = row.get("fault") is None and not missing
                 if not self.complete:
                     break
             end = after
-        if not self.complete:
-            self.segments.clear()
-        return self._file.seek(end)
-
-    def _check_next(self, row: Mapping[str, Any]) -> None:
-        try:
-            result = result_from_json(row)
-        except (KeyError, TypeError) as error:
-            reason = f"row {len(self.known) + 1} cannot be read ({error!r})"
-            raise OutputError(self.path, reason, "begin anew with --restart") from error
-        if result.sequence != len(self.known):
-            raise OutputError(self.path, f"row {len(self.known)} is missing", "begin anew with --restart")
-        self.known.append(result)
+        self.known += rows.results
+        if self.complete:
+            self.segments += rows.segments
+        return end
 
     def _check_same(self, row: Mapping[str, Any], job: Mapping[str, Any]) -> None:
         now = json.loads(json.dumps({"version": VERSION, **job}))
-        changed = [
-            f"{name} was {_short(row.get(name))} and is {_short(now.get(name))}"
-            for name in DECISIVE
-            if row.get(name) != now.get(name)
-        ]
-        if changed:
-            remedy = "choose another folder, or begin anew with --restart"
-            raise OutputError(self.path, f"it belongs to another job: {'; '.join(changed)}", remedy)
+        changed = [name for name in DECISIVE if row.get(name) != now.get(name)]
+        if not changed:
+            return
+        said = [f"{name} was {_short(row.get(name))} and is {_short(now.get(name))}" for name in changed]
+        made_from, path = path_of(row), path_of(now)
+        remedy = "choose another folder, or begin anew with --restart"
+        if "content" in changed and made_from and path and made_from != path:
+            said[changed.index("content")] = f"it was made from {made_from}"
+            remedy = "choose another folder"
+        elif "content" in changed:
+            said[changed.index("content")] = "the file has changed since"
+        raise OutputError(self.path, f"it belongs to another job: {'; '.join(said)}", remedy)
 
     def _write(self, row: Mapping[str, Any]) -> None:
         text = json.dumps(row, ensure_ascii=False)
@@ -201,34 +225,60 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
+def path_of(job: Mapping[str, Any]) -> str | None:
+    """Where the source of a journal's first row lay on this machine; for others their address."""
+    source = job.get("source")
+    if not isinstance(source, dict):
+        return None
+    found = source.get("path") or source.get("address")
+    return found if isinstance(found, str) else None
+
+
+def first_row(path: Path) -> dict[str, Any] | None:
+    """The job's row; None for what is no journal, or has none yet."""
+    try:
+        return next(read_journal(path), None)
+    except OutputError:
+        return None
+
+
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a journal; a last line that was cut off is left out. Raises `OutputError` where it is no journal."""
+    """The rows of a journal; a last line that was cut off is left out. Raises `OutputError` where it is no journal.
+
+    Each row is a JSON object, the first one a job's; what is in them is checked by `streamer.outputs.checking.Rows`.
+    """
     try:
         with path.open("rb", buffering=0) as file:
-            for row, _ in _rows(path, file):
+            for row, _ in _rows(path, file, _NONE):
                 yield row
     except OSError as error:
         raise OutputError(path, f"it cannot be read: {error.strerror or error}", "check the name") from error
 
 
-def _rows(path: Path, file: FileIO) -> Iterator[tuple[dict[str, Any], int]]:
+def _rows(path: Path, file: FileIO, remedy: str) -> Iterator[tuple[dict[str, Any], int]]:
     """Each whole row, and where in the file it ends."""
     number, end, rest = 0, 0, b""
     while block := file.read(_BLOCK_BYTES):
+        if not end and not rest and b"\0" in block:
+            raise OutputError(path, "line 1 is no JSON: it is a file of bytes that are no text", _NONE)
         *lines, rest = (rest + block).split(b"\n")
         for line in lines:
             number += 1
             end += len(line) + 1
-            yield _row(path, number, line), end
+            yield _row(path, number, line, remedy if number > 1 else _NONE), end
 
 
-def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
+def _row(path: Path, number: int, line: bytes, remedy: str) -> dict[str, Any]:
     try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise OutputError(
-            path, f"line {number} is no JSON: {error}", "is it a journal of streamer annotate?"
-        ) from error
+        row = json.loads(line.decode(), parse_constant=_refuse)
+    except UnicodeDecodeError as error:
+        raise OutputError(path, f"line {number} is no JSON: it is no text in UTF-8", remedy) from error
+    except (ValueError, RecursionError) as error:
+        raise OutputError(path, f"line {number} is no JSON: {error}", remedy) from error
     if not isinstance(row, dict) or (number == 1 and row.get("type") != "job"):
-        raise OutputError(path, f"line {number} is no row of a journal", "is it a journal of streamer annotate?")
+        raise OutputError(path, f"line {number} is no row of a journal", remedy)
     return row
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")

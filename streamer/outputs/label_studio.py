@@ -55,10 +55,11 @@ def _prediction(annotations: Annotations, results: Sequence[dict[str, Any]]) -> 
 
 def _video_result(track: Track, annotations: Annotations) -> dict[str, Any]:
     good = annotations.good
-    sequence = [
+    keyframes = [
         _keyframe(detection, good[place], annotations, enabled=place + 1 in track.boxes)
         for place, detection in track.boxes.items()
     ]
+    sequence = list({keyframe["frame"]: keyframe for keyframe in keyframes}.values())
     count, seconds = _length(annotations)
     value = {"framesCount": count, "duration": seconds, "sequence": sequence, "labels": [xml_text(track.label)]}
     result = {"id": f"track-{track.id}", "type": "videorectangle", "from_name": "box", "to_name": "video"}
@@ -66,9 +67,9 @@ def _video_result(track: Track, annotations: Annotations) -> dict[str, Any]:
 
 
 def _keyframe(detection: Detection, result: FrameResult, annotations: Annotations, *, enabled: bool) -> dict[str, Any]:
-    """``enabled`` says that the object is there up to the next keyframe. Frames count from 1 here."""
+    """``enabled`` says that the object is there up to the next keyframe."""
     return {
-        "frame": annotations.number(result) + 1,
+        "frame": _frame(result, annotations),
         "enabled": enabled,
         "rotation": 0,
         **percent(detection.box),
@@ -76,12 +77,27 @@ def _keyframe(detection: Detection, result: FrameResult, annotations: Annotation
     }
 
 
+def _frame(result: FrameResult, annotations: Annotations) -> int:
+    """Counted from 1, as Label Studio does it: by the time and the set-up's ``framerate``, which is the picture's own
+    number where the rate is constant."""
+    rate = _rate(annotations)
+    return (annotations.number(result) if rate is None else round(result.time_seconds * rate)) + 1
+
+
+def _rate(annotations: Annotations) -> float | None:
+    """As it stands in the set-up; where the source claims none, that which its pictures have on average."""
+    count, seconds = annotations.picture_count, annotations.duration_seconds
+    rate = annotations.rate or (count / seconds if count and seconds else None)
+    return None if rate is None else float(f"{rate:.6g}")
+
+
 def _length(annotations: Annotations) -> tuple[int, float]:
-    """Pictures and seconds of the source, as far as known, at least what was sampled of it."""
-    results = annotations.results
+    """Pictures, as Label Studio counts them, and seconds of the source, as far as known; at least what was sampled."""
+    results, rate = annotations.results, _rate(annotations)
     seconds = annotations.duration_seconds or (annotations.end_seconds(len(results) - 1) if results else 0.0)
-    count = annotations.picture_count or round(seconds * (annotations.rate or 0))
-    return max([count, *(annotations.number(result) + 1 for result in results), 1]), round(seconds, 3)
+    timed = rate is not None and (annotations.duration_seconds or not annotations.picture_count)
+    count = round(seconds * (rate or 0)) if timed else annotations.picture_count or 0
+    return max([count, *(_frame(result, annotations) for result in results), 1]), round(seconds, 3)
 
 
 def _image_task(annotations: Annotations, result: FrameResult, size: Size, folder: Path) -> dict[str, Any]:
@@ -111,8 +127,7 @@ def _meta(detection: Detection) -> dict[str, Any]:
 
 def _video_config(annotations: Annotations) -> ElementTree.Element:
     view = _view(annotations)
-    count, seconds = _length(annotations)
-    rate = annotations.rate or (count / seconds if annotations.picture_count and seconds else None)
+    rate = _rate(annotations)
     pace = {} if rate is None else {"framerate": f"{rate:.6g}"}
     child(view, "Video", name="video", value="$video", **pace)
     child(view, "VideoRectangle", name="box", toName="video")

@@ -60,7 +60,7 @@ def picture_size(annotations: Annotations, result: FrameResult) -> Size:
 
 
 def needed_stills(annotations: Annotations, path: Path) -> list[tuple[FrameResult, Still]]:
-    """Every result without an error, with its picture. Raises `OutputError` about ``path`` where one is missing."""
+    """Every good result, with its picture. Raises `OutputError` about ``path`` where one is missing."""
     pairs = [(result, annotations.stills.get(result.sequence)) for result in annotations.good]
     for result, still in pairs:
         if still is None or not still.path.is_file():

@@ -23,18 +23,17 @@ QUALITY = 95
 def write_stills(
     source: Source, annotations: Annotations, folder: Path, progress: Callable[[float], None]
 ) -> dict[int, Still]:
-    """``NAME.frames/000075.jpg`` for each result without an error, called by its frame number; by sequence.
+    """``NAME.frames/000075.jpg`` for each good result, called by its frame number; by sequence.
 
-    ``source`` is sampled as the job's was and gives its own size. Raises `SourceError` where it ends before the last
-    one, `OutputError` where they cannot be written.
+    ``source`` is sampled as the job's was and gives its own size; no picture behind the last one wanted is asked for.
+    Raises `SourceError` where it ends before that, `OutputError` where they cannot be written.
     """
     wanted = {result.sequence: result for result in annotations.good}
     target = folder / f"{annotations.name}.frames"
     stills: dict[int, Still] = {}
     with replacing_folder(target) as temporary:
-        for frame in source.frames():
-            if len(stills) == len(wanted):
-                break
+        frames = iter(source.frames())
+        while len(stills) < len(wanted) and (frame := next(frames, None)) is not None:
             if (result := wanted.get(frame.sequence)) is None:
                 continue
             name = f"{annotations.number(result):06d}.jpg"

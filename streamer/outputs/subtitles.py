@@ -1,5 +1,7 @@
 """Subtitles: SRT for players, WebVTT for browsers, with the boxes and the chapters as tracks of their own.
 
+Their times are those of a player: they count from the container's start, not from the first picture as the journal's.
+
 All are UTF-8 with LF. Written here, not with a library: those at hand (pysubs2) keep text in the notation of
 SubStation, where a model's ``{``, ``\\n`` and ``\\h`` are commands, and know neither WebVTT's escapes nor its comments.
 """
@@ -15,7 +17,7 @@ from typing import Any
 
 from streamer.outputs.atomic import replacing
 from streamer.outputs.base import Annotations
-from streamer.outputs.cues import Cue, chapters_of, cues_of, plain, spans_of, with_caveat
+from streamer.outputs.cues import Cue, chapters_of, cues_of, later, plain, spans_of, with_caveat
 from streamer.outputs.drawing import wrapped
 from streamer.results import Detection, FrameResult
 
@@ -32,7 +34,7 @@ def write_srt(annotations: Annotations, folder: Path) -> list[Path]:
 
     Without any caption the file is empty.
     """
-    cues = with_caveat(annotations, cues_of(annotations))
+    cues = later(with_caveat(annotations, cues_of(annotations)), annotations.start_seconds)
     blocks = [f"{number}\n{_timing(cue, ',')}\n{_srt_text(cue.text)}" for number, cue in enumerate(cues, 1)]
     return [_write(folder / f"{annotations.name}.srt", blocks)]
 
@@ -50,7 +52,9 @@ def write_vtt(annotations: Annotations, folder: Path) -> list[Path]:
     if chapters := chapters_of(annotations):
         tracks[".chapters"] = ("chapters", [Cue(c.start_ms, c.end_ms, _escaped(c.text)) for c in chapters])
     return [
-        _write(folder / f"{annotations.name}{suffix}.vtt", _vtt(annotations, kind, cues))
+        _write(
+            folder / f"{annotations.name}{suffix}.vtt", _vtt(annotations, kind, later(cues, annotations.start_seconds))
+        )
         for suffix, (kind, cues) in tracks.items()
     ]
 

@@ -39,6 +39,8 @@ class SourceInfo:
     """Pictures a second, where it can be trusted."""
     picture_count: int | None = None
     codec: str = ""
+    start_seconds: float = 0.0
+    """How long after the container's start, with which its sound may begin, the first picture is shown."""
 
 
 @dataclass(slots=True)

@@ -59,6 +59,7 @@ class VideoSource(SampledSource):
             rate=float(decoder.rate) if decoder.rate else None,
             picture_count=decoder.stream.frames or None,
             codec=decoder.stream.codec_context.name,
+            start_seconds=_late_by(decoder, first),
         )
 
     def chosen(self) -> Iterator[VideoPicture]:
@@ -180,6 +181,14 @@ class VideoSource(SampledSource):
             raise SourceError(
                 self._target.address, "no picture in it can be decoded", "check that it plays; it may be damaged"
             )
+
+
+def _late_by(decoder: Decoder, picture: VideoPicture) -> float:
+    """Seconds from the container's start to the first picture, by what one of the first pictures says."""
+    if picture.pts is None or picture.time_base is None or decoder.container.start_time is None:
+        return 0.0
+    first = picture.pts * picture.time_base - picture.time
+    return round(max(0.0, float(first - Fraction(decoder.container.start_time, 1_000_000))), 6)
 
 
 def _has_slots(decoder: Decoder) -> bool:

@@ -40,7 +40,7 @@ def by_frame(data: supervision.DetectionDataset, size: tuple[int, int]) -> dict[
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("[!.]*") if path.is_file())
 
 
 @ids
@@ -124,11 +124,28 @@ def test_the_pictures_are_the_stills(write: Write, tmp_path: Path) -> None:
 @both
 def test_writing_again_takes_the_place_of_the_first(write: Write, tmp_path: Path) -> None:
     [path] = write(annotated(CASES[0], tmp_path), tmp_path)
-    (path / "left over").touch()
     before = files(path)
+    longer = replace(annotated(CASES[0], tmp_path), results=annotated(CASES[0], tmp_path).results[:2])
+    assert write(longer, tmp_path) == [path]
+    assert len(files(path)) < len(before)
     assert write(annotated(CASES[0], tmp_path), tmp_path) == [path]
-    assert files(path) == [name for name in before if name != "left over"]
+    assert files(path) == before
     assert sorted(one.name for one in tmp_path.iterdir()) == sorted(["even.frames", path.name])
+
+
+@both
+def test_files_of_other_people_are_never_lost(write: Write, tmp_path: Path) -> None:
+    annotations = annotated(CASES[0], tmp_path)
+    [path] = write(annotations, tmp_path)
+    (path / "my notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"my notes\.txt in it was not written by streamer .*move it away"):
+        write(annotations, tmp_path)
+    (path / "my notes.txt").unlink()
+    (path / ".streamer").unlink()
+    before = files(path)
+    with pytest.raises(OutputError, match="exists already, and streamer has not made it"):
+        write(annotations, tmp_path)
+    assert files(path) == before
 
 
 @both
