@@ -126,7 +126,7 @@ class ResultRows:
         return None if near is None else near.picture
 
     def streams(self) -> list[str]:
-        """Names of the streams that have results, in alphabetical order (long ones cut short). Raises `HistoryError`."""
+        """Names of the streams that have results, in order (long ones cut short). Raises `HistoryError`."""
         return [row.stream for row in self._rows(select(RESULTS.c.stream).distinct().order_by(RESULTS.c.stream))]
 
     def _rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
