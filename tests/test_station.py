@@ -110,6 +110,7 @@ def test_an_alert_begins_is_described_ends_and_has_its_clip(run: Callable[..., S
     assert last.faults == {}
     assert last.snapshot is not None
     picture = cv2.imdecode(np.frombuffer(station.history.picture(last.snapshot), np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
     assert picture.shape[1] / picture.shape[0] == pytest.approx(160 / 96, rel=0.05)
     assert last.clip is not None
     with av.open(str(station.history.clip_path(last.clip))) as container:

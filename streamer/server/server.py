@@ -37,6 +37,13 @@ SEND_BUFFER_BYTES = 256 * 1024
 DEAD_PEER_MS = 30_000
 
 
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a fault that uvicorn logs is not just a viewer's nonsense, such as a text that is none: anybody could fill
+    the log with tracebacks."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, UnicodeDecodeError | ConnectionError)
+
+
 class Server:
     """Shows a `Monitor` to browsers and programs. A context manager; does not own the monitor.
 
@@ -89,6 +96,7 @@ class Server:
                 timeout_keep_alive=5,
             )
         )
+        logging.getLogger("uvicorn.error").addFilter(_is_ours)
         self._socket: socket.socket | None = None
         self._serving: asyncio.Future[None]
         self._loop: asyncio.AbstractEventLoop | None = None

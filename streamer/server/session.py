@@ -110,10 +110,10 @@ async def _send(socket: WebSocket, outbox: Outbox) -> None:
     while True:
         await outbox.wait()
         while (message := outbox.take()) is not None:
-            if isinstance(message, str):
-                await socket.send_text(message)
-            else:
-                await socket.send_bytes(message)
+            try:
+                await (socket.send_text(message) if isinstance(message, str) else socket.send_bytes(message))
+            except RuntimeError as error:  # uvicorn has closed it meanwhile, for a message that was too large
+                raise WebSocketDisconnect(1006) from error
 
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:

@@ -65,7 +65,7 @@ class Decoder:
         self.stream.thread_type = target.threads
         self.keep: Keep | None = None
         self.watch = Stopwatch()
-        self._scaler = Scaler()
+        self._scaler = Scaler(threads=1 if target.threads == "SLICE" else 0)
 
     @property
     def rate(self) -> Fraction | None:

@@ -36,7 +36,9 @@ _QUALITY = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FU
 class Scaler:
     """Turns decoded frames into RGB arrays; keeps libswscale's tables between frames. Not for two threads at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int = 0) -> None:
+        """``threads``: libswscale's; 0 is as many as there are cores, which many cameras at once are better without."""
+        self._threads = threads
         self._reformatters: dict[Size, tuple[VideoReformatter, VideoReformatter]] = {}
 
     def scaled(self, frame: VideoFrame, orientation: Orientation, size: Size) -> NDArray[np.uint8]:
@@ -60,9 +62,10 @@ class Scaler:
             src_color_range=_range(frame),
             dst_color_range=None if frame.format.is_rgb else ColorRange.JPEG,
             interpolation=_QUALITY,
+            threads=self._threads,
         )
         if transfer is None:
-            return np.asarray(packer.reformat(converted, *size, "rgb24").to_ndarray(), dtype=np.uint8)
+            return np.asarray(packer.reformat(converted, *size, "rgb24", threads=self._threads).to_ndarray(), dtype=np.uint8)
         return tone_map(np.asarray(converted.to_ndarray(), dtype=np.uint16), transfer)
 
     def _pair(self, size: Size) -> tuple[VideoReformatter, VideoReformatter]:

@@ -148,7 +148,7 @@ class SyntheticFeed:
         self._gone = False
 
     def pictures(self, stop: threading.Event, counters: Counters) -> Iterator[VideoPicture]:
-        options, scaler = self._options, Scaler()
+        options, scaler = self._options, Scaler(threads=1)
         if options.fault == "refuse" or self._gone:
             raise SourceError(self.address, "nothing listens there", "leave fault= out")
         connected = time.monotonic()
