@@ -38,8 +38,8 @@ DEAD_PEER_MS = 30_000
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Whether a fault that uvicorn logs is not just a viewer's nonsense, such as a text that is none: anybody could fill
-    the log with tracebacks."""
+    """Whether a fault that uvicorn logs is more than a viewer's nonsense, such as a text that is none: anybody could
+    fill the log with tracebacks."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, UnicodeDecodeError | ConnectionError)
 

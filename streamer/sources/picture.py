@@ -65,7 +65,8 @@ class Scaler:
             threads=self._threads,
         )
         if transfer is None:
-            return np.asarray(packer.reformat(converted, *size, "rgb24", threads=self._threads).to_ndarray(), dtype=np.uint8)
+            packed = packer.reformat(converted, *size, "rgb24", threads=self._threads)
+            return np.asarray(packed.to_ndarray(), dtype=np.uint8)
         return tone_map(np.asarray(converted.to_ndarray(), dtype=np.uint16), transfer)
 
     def _pair(self, size: Size) -> tuple[VideoReformatter, VideoReformatter]:
