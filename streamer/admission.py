@@ -3,7 +3,8 @@
 What is allowed stands in the configuration (``allow``): folders, whose files may be played; ``rtsp://`` and other
 camera schemes, for any host but this machine and addresses that belong to no network (loopback, link-local); and
 ``scheme://host`` or ``scheme://host:port`` for exactly that server, whatever it is. HTTP always needs its host named,
-because a web server can send FFmpeg on to any other address.
+because a web server can send FFmpeg on to any other address. An RTSP server can do so too, to other RTSP servers: where
+that matters, name the hosts instead of allowing ``rtsp://``.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import psutil
 
 from streamer.errors import OptionError, SourceError
 from streamer.sources.finding import is_address, local_path
@@ -42,7 +46,9 @@ def check_allowed(allow: Sequence[str]) -> None:
 def admit(address: str, allow: Sequence[str], *, look_up: Resolve = resolve) -> None:
     """Returns where ``address`` may be opened. Raises `SourceError` that says what is allowed, and nothing else of this
     machine: whether a file exists is not told."""
-    if is_address(address):
+    if any(letter < " " or letter == "\x7f" for letter in address):
+        allowed = False
+    elif is_address(address):
         allowed = _network_allowed(address, allow, look_up)
     else:
         allowed = _file_allowed(local_path(address), allow)
@@ -58,7 +64,17 @@ def _file_allowed(path: Path, allow: Sequence[str]) -> bool:
         folders = [Path(entry).resolve() for entry in allow if "://" not in entry]
     except (OSError, RuntimeError, ValueError):
         return False
-    return any(real.is_relative_to(folder) for folder in folders) and real.is_file()
+    return any(real.is_relative_to(folder) for folder in folders) and real.is_file() and not _is_text(real)
+
+
+def _is_text(path: Path) -> bool:
+    """As playlists are, which name other files; no video or picture is."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except OSError:
+        return True
+    return bool(head) and b"\0" not in head
 
 
 def _network_allowed(address: str, allow: Sequence[str], look_up: Resolve) -> bool:
@@ -88,8 +104,19 @@ def _outside(host: str, look_up: Resolve) -> bool:
         found = [ipaddress.ip_address(address.split("%")[0]) for address in look_up(host)]
     except (OSError, ValueError, UnicodeError):
         return False
+    own = _own_addresses()
     plain = [getattr(address, "ipv4_mapped", None) or address for address in found]
     return bool(plain) and not any(
-        one.is_loopback or one.is_link_local or one.is_unspecified or one.is_multicast or one.is_reserved
+        one.is_loopback or one.is_link_local or one.is_unspecified or one.is_multicast or one.is_reserved or one in own
         for one in plain
     )
+
+
+def _own_addresses() -> frozenset[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """Of this machine's network interfaces."""
+    found = set()
+    for addresses in psutil.net_if_addrs().values():
+        for one in addresses:
+            with suppress(ValueError):
+                found.add(ipaddress.ip_address(one.address.split("%")[0]))
+    return frozenset(found)

@@ -92,6 +92,8 @@ class Alerting:
         self._pending: Counter[str] = Counter()
         """Id -> how many updates are still to come."""
         self._unsaved: deque[tuple[Alert, tuple[str, ...]]] = deque(maxlen=MAX_UNSAVED)
+        self._stuck = False
+        """Whether the history did not take the newest one."""
         self._told: tuple[Told, ...] = ()
         self._waiting: deque[_Seen] = deque()
         self._ready = threading.Condition()
@@ -415,8 +417,11 @@ class Alerting:
             try:
                 kept = self._history.put_alert(alert, channels)
             except HistoryError as error:
-                log.warning("an alert of rule %s waits for the history: %s", alert.rule, error)
+                if not self._stuck:
+                    log.warning("alerts wait for the history, that of rule %s first: %s", alert.rule, error)
+                self._stuck = True
                 return
+            self._stuck = False
             self._unsaved.popleft()
             if alert.id in self._alerts and self._alerts[alert.id].revision <= kept.revision:
                 self._alerts[alert.id] = kept

@@ -65,6 +65,8 @@ class StreamEntry:
     hwaccel: str | None = None
     group: str = ""
     """Under which the page puts it together with others."""
+    template: str = field(default="", repr=False)
+    """``address`` as the file has it, with its variables; empty where it has none of them."""
 
     def __post_init__(self) -> None:
         if not self.name.strip() or len(self.name) > _NAME_LENGTH or not self.name.isprintable():
@@ -77,9 +79,11 @@ class StreamEntry:
         return LiveOptions(transport="udp" if self.udp else "tcp", keep_seconds=keep_seconds)
 
     def to_mapping(self) -> dict[str, Any]:
-        """Plain JSON values, which `from_mapping` takes back."""
-        names = ("name", "address", "loop", "udp", "hwaccel", "group")
-        return {name: getattr(self, name) for name in names} | {"settings": self.settings.to_mapping()}
+        """Plain JSON values, which `from_mapping` takes back; the address is as the file has it, without what its
+        variables stand for."""
+        names = ("name", "loop", "udp", "hwaccel", "group")
+        values = {name: getattr(self, name) for name in names} | {"settings": self.settings.to_mapping()}
+        return values | {"address": self.template or self.address}
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> StreamEntry:
@@ -130,8 +134,11 @@ class Configuration:
                 raise OptionError(name, getattr(self, name), f"a number from {low:g} to {high:g}")
 
 
-def read_configuration(path: Path, environment: Mapping[str, str] | None = None) -> Configuration:
-    """The file's words. ``environment``: that of the process by default.
+def read_configuration(
+    path: Path, environment: Mapping[str, str] | None = None, *, to_run: bool = True
+) -> Configuration:
+    """The file's words. ``environment``: that of the process by default. Unless it is ``to_run``, variables that are
+    not set stay as they stand there: who looks at the history need not know the cameras' passwords.
 
     Raises `OptionError` that names the place in the file, for what cannot be read or used, and for a variable that is
     not set.
@@ -148,7 +155,8 @@ def read_configuration(path: Path, environment: Mapping[str, str] | None = None)
     except ValueError as error:
         raise OptionError("configuration", str(path), f"TOML ({error})") from error
     with placed(path.name):
-        return configuration_of(document, path, os.environ if environment is None else environment)
+        known = os.environ if environment is None else environment
+        return configuration_of(document, path, known if to_run else _Known(known))
 
 
 def configuration_of(document: Mapping[str, Any], path: Path, environment: Mapping[str, str]) -> Configuration:
@@ -175,10 +183,22 @@ def digest(entry: StreamEntry | Rule) -> str:
     return hashlib.blake2b(words.encode(), digest_size=16).hexdigest()
 
 
+class _Known(dict[str, str]):
+    """An environment in which what is not set stands for itself."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __missing__(self, name: str) -> str:
+        return f"${{{name}}}"
+
+
 def _stream(entry: object, where: str, environment: Mapping[str, str]) -> StreamEntry:
     values = read(entry, where, _STREAM, required=("name", "address"))
     with placed(where):
-        values["address"] = _filled(values["address"], "address", environment)
+        written = values["address"]
+        values["address"] = _filled(written, "address", environment)
+        values["template"] = written if _VARIABLE.search(written) else ""
         settings = {name: values.pop(name) for name in _SETTINGS if name in values}
         return StreamEntry(**values, settings=StreamSettings(**settings))
 

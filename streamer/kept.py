@@ -10,7 +10,7 @@ import json
 import os
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +31,13 @@ class _Change:
     file: str | None
 
 
+def _with_secrets(entry: StreamEntry, file: StreamEntry | None) -> StreamEntry:
+    """The file's address again, with what its variables stand for now, which is not kept."""
+    if file is None or not file.template or entry.address != file.template:
+        return entry
+    return replace(entry, address=file.address, template=file.template)
+
+
 class Changes:
     """The changes of one job, by kind and name. Used from any thread. Every change is on disk when its method returns.
 
@@ -47,7 +54,9 @@ class Changes:
 
     def streams(self, file: Iterable[StreamEntry]) -> list[StreamEntry]:
         """The file's streams as they were changed, then those that were added."""
-        return [StreamEntry.from_mapping(value) for value in self._merged("streams", list(file))]
+        written = {entry.name: entry for entry in file}
+        merged = [StreamEntry.from_mapping(value) for value in self._merged("streams", list(written.values()))]
+        return [_with_secrets(entry, written.get(entry.name)) for entry in merged]
 
     def rules(self, file: Iterable[Rule]) -> list[Rule]:
         return [Rule.from_mapping(value) for value in self._merged("rules", list(file))]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -16,7 +17,7 @@ from streamer.admission import admit, check_allowed
 from streamer.alerting import Alerting
 from streamer.clips import ClipOptions
 from streamer.configuration import Configuration, StreamEntry, read_configuration
-from streamer.errors import OptionError, StreamerError
+from streamer.errors import OptionError, OutputError, StreamerError
 from streamer.history import History, HistoryOptions
 from streamer.kept import Changes
 from streamer.monitor import Monitor
@@ -24,6 +25,7 @@ from streamer.notify.base import Channel
 from streamer.notify.configure import channel_from_mapping
 from streamer.notify.delivery import Delivery
 from streamer.notify.mqtt import Mqtt
+from streamer.outputs.jsonl import locked
 from streamer.rules import Rule
 from streamer.settings import StreamSettings
 from streamer.sources import open_source
@@ -78,7 +80,9 @@ class Station:
         self._stopping = threading.Event()
         with ExitStack() as stack:
             folder = configuration.data
-            if folder is None:
+            if folder is not None:
+                stack.enter_context(_alone_in(folder))
+            else:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="streamer-")))
             self.history = stack.enter_context(_history(configuration, folder))
             self._changes = Changes(None if configuration.data is None else folder / "changes.json")
@@ -102,10 +106,10 @@ class Station:
                 self._start(entry)
             self._closing = stack.pop_all()
         self._stamp = _Stamp.of(configuration.path)
+        self._warn_of_rules()
         self._publish_analysis()
-        self._thread = threading.Thread(target=self._watch_file, name="configuration", daemon=True)
-        if configuration.path is not None:
-            self._thread.start()
+        self._thread = threading.Thread(target=self._tend, name="configuration", daemon=True)
+        self._thread.start()
 
     @property
     def tokens_path(self) -> Path | None:
@@ -232,6 +236,7 @@ class Station:
         for entry in wanted.values():
             self._become(entry)
         self.alerting.set_rules(self._changes.rules(new.rules))
+        self._warn_of_rules()
         self._publish_analysis()
 
     def _become(self, entry: StreamEntry) -> None:
@@ -244,25 +249,38 @@ class Station:
             self._stop(entry.name)
         self._start(entry)
 
-    def _watch_file(self) -> None:
+    def _tend(self) -> None:
+        trouble: str | None = None
         while not self._stopping.wait(FILE_SECONDS):
-            stamp = _Stamp.of(self._configuration.path)
-            if stamp is None or stamp == self._stamp:
-                continue
-            self._stamp = stamp
-            try:
-                self.reload()
-                log.info("the configuration was read again")
-            except StreamerError as error:
-                log.warning("the changed configuration is not used: %s", _without_value(error))
+            self._look_at_file()
+            now = self.history.fault
+            if now != trouble:
+                log.warning("the history: %s", now or "all is well again")
+            trouble = now
+
+    def _look_at_file(self) -> None:
+        stamp = _Stamp.of(self._configuration.path)
+        if stamp is None or stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self.reload()
+            log.warning("the configuration was read again, and is in use")
+        except StreamerError as error:
+            log.warning("the changed configuration is not used: %s", _without_value(error))
+
+    def _warn_of_rules(self) -> None:
+        for rule in self.rules:
+            if not any(rule.applies_to(name) for name in self._entries):
+                wanted = ", ".join(rule.streams) or "all streams"
+                log.warning("rule %s is for %s, and there is no such stream", rule.name, wanted)
 
     # -- the end
 
     def close(self) -> None:
         """Ends all threads; calling it again does nothing."""
         self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join(CLOSE_SECONDS)
+        self._thread.join(CLOSE_SECONDS)
         self._closing.close()
 
     def __enter__(self) -> Self:
@@ -342,6 +360,26 @@ class Station:
             self.change(stream, lambda settings: replace(settings, paused=command == "pause"))
         except StreamerError as error:
             log.warning("a channel asked to %s %s: %s", command, stream, error)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """The folder, which others may not look into, is this program's as long as the block lasts. Raises `OptionError`
+    where another one has it, and `OutputError` where it cannot be used."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = (folder / "lock").open("a+")
+    except OSError as error:
+        raise OutputError(folder, error.strerror or str(error), "choose a data folder that is yours") from error
+    with file:
+        if not locked(file):
+            file.seek(0)
+            expected = f"one that no other job uses: process {file.read().strip() or 'unknown'} does"
+            raise OptionError("data", str(folder), expected)
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
 
 
 def _without_value(error: StreamerError) -> str:

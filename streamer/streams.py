@@ -324,6 +324,8 @@ class Stream:
             self._info = source.info
             self._enter("live")
         with self._lock:
+            if now - self._last_picture_at > STALL_SECONDS:
+                self._since = now  # it was away
             self._last_picture_at = now
             self._sequence += 1
             self._counts["pictures"] += 1

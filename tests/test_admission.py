@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 
 from streamer.admission import admit, check_allowed
@@ -85,10 +87,10 @@ def test_files_of_allowed_folders_alone(tmp_path: Path) -> None:
     inside, outside = tmp_path / "videos", tmp_path / "private"
     for folder in (inside, outside):
         folder.mkdir()
-        (folder / "a.mp4").write_bytes(b"x")
+        (folder / "a.mp4").write_bytes(b"x\0")
     (inside / "link.mp4").symlink_to(outside / "a.mp4")
     (tmp_path / "videos2").mkdir()
-    (tmp_path / "videos2" / "a.mp4").write_bytes(b"x")
+    (tmp_path / "videos2" / "a.mp4").write_bytes(b"x\0")
     assert admitted(str(inside / "a.mp4"), str(inside))
     assert not admitted(str(inside / "link.mp4"), str(inside))
     assert not admitted(str(inside / ".." / "private" / "a.mp4"), str(inside))
@@ -96,6 +98,24 @@ def test_files_of_allowed_folders_alone(tmp_path: Path) -> None:
     assert not admitted(str(inside), str(inside))
     assert not admitted("/etc/passwd", str(inside))
     assert not admitted("a\x00b", str(inside))
+
+
+def test_playlists_are_no_videos_whatever_they_are_called(tmp_path: Path) -> None:
+    for name in ("list.m3u8", "list.mp4"):
+        (tmp_path / name).write_text("#EXTM3U\nfile:///etc/passwd\n")
+        assert not admitted(str(tmp_path / name), str(tmp_path))
+
+
+def test_this_machine_has_other_names_too() -> None:
+    own = [one.address for found in psutil.net_if_addrs().values() for one in found if one.family == socket.AF_INET]
+    assert own
+    for address in own:
+        assert not admitted(f"rtsp://{address}/live", "rtsp://")
+
+
+@pytest.mark.parametrize("letter", ["\r\n", "\n", "\t", "\x00", "\x7f"])
+def test_nothing_is_put_on_the_wire_by_line_ends(letter: str) -> None:
+    assert not admitted(f"rtsp://10.0.0.5/a{letter}X-Evil: 1", "rtsp://", "rtsp://10.0.0.5")
 
 
 def test_the_refusal_does_not_tell_whether_a_file_is_there(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -307,3 +308,44 @@ def test_home_automation_sees_and_switches_the_analysis(
         eventually(lambda: home.last("streamer/gate/ladder/state") in (b"OFF", b""))
         station.close()
         home.expect("streamer/available", b"offline")
+
+
+def test_a_data_folder_has_one_job_at_a_time(run: Callable[..., Station], clip: Path) -> None:
+    station = run(LADDER)
+    with pytest.raises(OptionError, match=rf"process {os.getpid()} does"):
+        run(LADDER)
+    station.close()
+    assert run(LADDER).rules == (LADDER,)
+
+
+def test_nobody_else_may_look_into_a_new_data_folder(run: Callable[..., Station], tmp_path: Path) -> None:
+    run()
+    assert (tmp_path / "data").stat().st_mode & 0o077 == 0
+
+
+def test_a_database_that_is_removed_is_said(
+    run: Callable[..., Station], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    station = run()
+    assert station.history.fault is None
+    (tmp_path / "data" / "history.sqlite").unlink()
+    assert "was removed" in (station.history.fault or "")
+    eventually(lambda: "was removed" in caplog.text)
+
+
+def test_changes_outlast_a_changed_password_and_do_not_keep_it(tmp_path: Path, scene: Scene) -> None:
+    path = tmp_path / "streams.toml"
+    path.write_text('[[streams]]\nname = "gate"\naddress = "rtsp://me:${SECRET}@127.0.0.1:9/a"\n')
+    for secret, fps in (("first1", 1.0), ("second2", 4.0)):
+        configuration = read_configuration(path, {"SECRET": secret})
+        with ScriptedModel(scene) as model, Station(model, configuration) as station:
+            [entry] = station.entries()
+            assert entry.address == f"rtsp://me:{secret}@127.0.0.1:9/a"
+            assert entry.settings.fps == fps
+            station.change("gate", lambda settings: replace(settings, fps=4.0))
+        assert secret not in (tmp_path / "streamer-data" / "changes.json").read_text()
+
+
+def test_a_rule_for_no_stream_is_said(run: Callable[..., Station], caplog: pytest.LogCaptureFixture) -> None:
+    run(replace(LADDER, streams=("gaet",)))
+    assert "rule ladder is for gaet, and there is no such stream" in caplog.text

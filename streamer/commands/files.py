@@ -21,6 +21,7 @@ from streamer.commands.options import (
     Hwaccel,
     Json,
     Model,
+    ModelUrl,
     Prompt,
     Quantize,
     Revision,
@@ -48,6 +49,7 @@ def annotate(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")],
     files: Annotated[list[str] | None, typer.Argument(help="Videos, pictures, folders or patterns.")] = None,
     model: Model = DEFAULT_MODEL,
+    model_url: ModelUrl = None,
     budget: Budget = 280,
     every: Annotated[str, typer.Option(help="1s, '2 fps', 'every 5th', 'at 1,2.5', keyframes, scenes, all.")] = "1s",
     task: Tasks = None,
@@ -111,7 +113,7 @@ def annotate(
     if not jobs:
         report.end()
     with (
-        loaded_model(model, device=device, dtype=dtype, quantize=quantize, revision=revision) as loaded,
+        loaded_model(model, device=device, dtype=dtype, quantize=quantize, revision=revision, url=model_url) as loaded,
         job_progress(len(jobs), json=json, titles=report.titles) as progress,
         closing(iter(AnnotateRun(jobs, loaded, options, output=output, progress=progress.advance))) as events,
     ):

@@ -19,6 +19,7 @@ from streamer.commands.options import (
     Hwaccel,
     LiveBudget,
     Model,
+    ModelUrl,
     Prompt,
     Quantize,
     Revision,
@@ -69,6 +70,7 @@ def watch(
     ] = None,
     history: Annotated[bool, typer.Option(help="Keep results and alerts beyond this run.")] = True,
     model: Model = DEFAULT_MODEL,
+    model_url: ModelUrl = None,
     budget: LiveBudget = "280",
     fps: Annotated[float, typer.Option(help="Frames analysed a second and source, at most.")] = 1.0,
     gate: Annotated[
@@ -107,7 +109,9 @@ def watch(
     if not sources and not configuration.streams and config is None:
         raise OptionError("sources", "none", "a camera, stream or file, or a configuration (-c streams.toml)")
     check_there(sources or [])
-    with loaded_model(model, device=device, dtype=dtype, quantize=quantize, revision=revision) as loaded:
+    with loaded_model(
+        model, device=device, dtype=dtype, quantize=quantize, revision=revision, url=model_url, live=True
+    ) as loaded:
         _serve(
             sources or [], loaded, settings, configuration=configuration, host=host, port=port, token=token,
             host_names=host_name or [], tls=tls, loop=loop, browser=browser, hwaccel=hwaccel, udp=udp,

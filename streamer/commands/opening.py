@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, cast
 
 from streamer import terminal
-from streamer.models import load
+from streamer.errors import OptionError
+from streamer.models import connect, load
 
 if TYPE_CHECKING:
     from streamer.models.base import VisionModel
@@ -37,12 +38,32 @@ def loaded_model(
     dtype: str = "auto",
     quantize: str | None = None,
     revision: str | None = None,
+    url: str | None = None,
+    live: bool = False,
 ) -> Iterator[VisionModel]:
-    """The model, with what has to be known of its answers said; closed when the block ends."""
-    chosen = cast("Literal['int8', 'int4'] | None", quantize)
-    with terminal.loading(model) as progress:
-        loaded = load(model, device=device, dtype=dtype, quantize=chosen, revision=revision, progress=progress)
+    """The model, with what has to be known of its answers said; closed when the block ends.
+
+    With ``url`` servers run it; ``live``: an answer that takes long is then given up."""
+    if url is not None:
+        loaded = _connected(model, url, {"device": device, "dtype": dtype, "quantize": quantize, "revision": revision},
+                            live=live)  # fmt: skip
+    else:
+        chosen = cast("Literal['int8', 'int4'] | None", quantize)
+        with terminal.loading(model) as progress:
+            loaded = load(model, device=device, dtype=dtype, quantize=chosen, revision=revision, progress=progress)
     with loaded:
         if loaded.caveat:
             terminal.notice(loaded.caveat)
         yield loaded
+
+
+def _connected(model: str, url: str, local: Mapping[str, str | None], *, live: bool) -> VisionModel:
+    """The model at its servers, with what they can do said. ``local``: options that are the servers' own matter."""
+    for option, value in local.items():
+        if value not in (None, "auto"):
+            raise OptionError(f"--{option}", value, "nothing beside --model-url: the server decides about that")
+    with terminal.loading(model) as progress:
+        remote = connect(model, url, live=live, progress=progress)
+    for finding in remote.findings:
+        terminal.notice(finding)
+    return remote

@@ -33,6 +33,13 @@ def live_budget(text: str) -> int | Literal["auto"]:
 
 
 Model = Annotated[str, typer.Option(help="Hub id, folder with a checkpoint, or tiny (drawn street scenes only).")]
+ModelUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="STREAMER_MODEL_URL",
+        help="OpenAI-compatible servers that have the model: http://gpu:8000/v1, or several with commas between them.",
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Dtype = Annotated[str, typer.Option(help="auto, bf16, fp32.")]
 Quantize = Annotated[str | None, typer.Option(help="int8 or int4.")]

@@ -33,8 +33,10 @@ def opened_history(config: Path | None, data: Path | None) -> Iterator[History]:
     from streamer.configuration import DATA, Configuration, read_configuration
     from streamer.history import History, HistoryOptions
 
-    job = read_configuration(config) if config is not None else Configuration(data=data or Path(DATA))
+    job = read_configuration(config, to_run=False) if config is not None else Configuration(data=data or Path(DATA))
     folder = data or job.data or Path(DATA)
+    if job.history_url is not None and "${" in job.history_url:
+        raise OptionError("history_url", "***", "its variables in the environment")
     if job.history_url is None and not (folder / "history.sqlite").exists():
         raise OptionError("data", str(folder), "the data folder of a job that has run (--data or -c)")
     options = HistoryOptions(

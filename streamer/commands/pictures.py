@@ -17,6 +17,7 @@ from streamer.commands.options import (
     Dtype,
     Json,
     Model,
+    ModelUrl,
     OnlyBudgets,
     Prompt,
     Quantize,
@@ -31,6 +32,7 @@ from streamer.tasks import Task
 def ask(
     words: Annotated[list[str], typer.Argument(metavar="IMAGE… QUESTION", help="Pictures, then the question.")],
     model: Model = DEFAULT_MODEL,
+    model_url: ModelUrl = None,
     budget: Budget = 280,
     detect: Detect = None,
     schema: Annotated[Path | None, typer.Option(help="A file with a JSON schema that the answer follows.")] = None,
@@ -55,7 +57,7 @@ def ask(
     task = Task.detect(detect) if detect is not None else Task.ask(question, schema=read_schema(schema))
     for image in images:
         check_readable(image)
-    with loaded_model(model, device=device, dtype=dtype, quantize=quantize, revision=revision) as loaded:
+    with loaded_model(model, device=device, dtype=dtype, quantize=quantize, revision=revision, url=model_url) as loaded:
         result = answer(images, loaded, task, budget=budget)
     if json:
         terminal.print_json(result_to_json(result))
@@ -84,6 +86,7 @@ def read_schema(path: Path | None) -> dict[str, Any] | None:
 def budgets(
     image: Annotated[str, typer.Argument(help="A picture, or a video for its first one.")],
     model: Model = DEFAULT_MODEL,
+    model_url: ModelUrl = None,
     detect: Detect = None,
     prompt: Prompt = None,
     budget: OnlyBudgets = None,
@@ -108,7 +111,7 @@ def budgets(
     task = Task.caption(prompt) if prompt else Task.detect(detect or "all")
     check_readable(image)
     check_folder(output.parent)
-    with loaded_model(model, device=device, dtype=dtype, quantize=quantize, revision=revision) as loaded:
+    with loaded_model(model, device=device, dtype=dtype, quantize=quantize, revision=revision, url=model_url) as loaded:
         picture, rows = compare_budgets(image, loaded, task, tuple(budget or BUDGETS), progress=_trying(json))
     with replacing(output) as temporary:
         Image.fromarray(budget_figure(picture, rows, note=loaded.caveat)).save(temporary, format="PNG")

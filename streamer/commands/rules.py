@@ -32,7 +32,7 @@ def rules_of(config: Path | None, data: Path | None) -> list[Rule]:
     from streamer.configuration import DATA, Configuration, read_configuration
     from streamer.kept import Changes
 
-    job = read_configuration(config) if config is not None else Configuration()
+    job = read_configuration(config, to_run=False) if config is not None else Configuration()
     folder = data or job.data or Path(DATA)
     return Changes(folder / "changes.json").rules(job.rules)
 

@@ -22,7 +22,7 @@ def _tokens(config: Path | None, data: Path | None) -> Tokens:
     from streamer.configuration import DATA, read_configuration
     from streamer.server.access import Tokens
 
-    folder = data or (read_configuration(config).data if config is not None else None) or Path(DATA)
+    folder = data or (read_configuration(config, to_run=False).data if config is not None else None) or Path(DATA)
     return Tokens(folder / "tokens.json")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -45,6 +46,14 @@ class Database:
     @property
     def is_sqlite(self) -> bool:
         return self._engine.dialect.name == "sqlite"
+
+    @property
+    def missing(self) -> str | None:
+        """Why what is written is lost: an SQLite file that was removed is written on, and nobody finds it again."""
+        path = self._engine.url.database if self.is_sqlite else None
+        if path is None or os.path.exists(path):
+            return None
+        return f"{path} was removed while it was open; start again to make a new one"
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -139,7 +139,7 @@ class History(AlertRows, NoticeRows, ResultRows):
     @property
     def fault(self) -> str | None:
         """What cannot be written or removed at the moment, and why; None where all is well."""
-        return next(iter(list(self._writer.faults.values())), None)
+        return self._database.missing or next(iter(list(self._writer.faults.values())), None)
 
     # -- alerts, pictures and clips
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from io import FileIO
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from streamer.errors import OutputError
 from streamer.geometry import Box
@@ -128,7 +128,7 @@ class JournalWriter:
             file = FileIO(self.path, "r+", opener=lambda path, flags: os.open(path, flags | os.O_CREAT, 0o666))
         except OSError as error:
             raise self._refused(error) from error
-        if not _locked(file):
+        if not locked(file):
             file.close()
             raise OutputError(self.path, "another job is writing it", "wait for it, or choose another folder")
         return file
@@ -205,7 +205,7 @@ class JournalWriter:
         self.close()
 
 
-def _locked(file: FileIO) -> bool:
+def locked(file: IO[Any]) -> bool:
     """Takes the file for this process until it is closed, however the process ends; False where another one has it."""
     try:
         import fcntl

@@ -8,6 +8,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MAX_CONNECTIONS = 600
 """At once, viewers among them; further ones are closed."""
+MAX_OF_ONE = 300
+"""Of one address: nobody shuts the server for others alone."""
 HEAD_SECONDS = 10.0
 """In which the head of a request has to come whole."""
 
@@ -19,7 +21,9 @@ class PatientProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > MAX_CONNECTIONS:
+        clients = [getattr(one, "client", None) for one in self.connections]
+        same = sum(client is not None and self.client is not None and client[0] == self.client[0] for client in clients)
+        if len(self.connections) > MAX_CONNECTIONS or same > MAX_OF_ONE:
             transport.abort()
         else:
             self._wait()

@@ -46,7 +46,7 @@ def host_allowed(header: str | None, names: frozenset[str]) -> bool:
 
     A page that rebinds its own name to this machine's address sends that name, which is none of these.
     """
-    host = _host(f"http://{header}") if header else None
+    host = _host(f"http://{header}") if header and "@" not in header else None
     return host is not None and (host == "localhost" or host in names or _address(host) is not None)
 
 

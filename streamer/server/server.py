@@ -35,6 +35,7 @@ START_SECONDS = 10.0
 SEND_BUFFER_BYTES = 256 * 1024
 """Of each connection: what a slow viewer's system holds back is old by the time it is read."""
 DEAD_PEER_MS = 30_000
+SHORTEST_TOKEN = 16
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
@@ -67,6 +68,8 @@ class Server:
         tls: tuple[Path, Path] | None = None,
     ) -> None:
         self._host, self._port, self._tls = host, port, tls
+        if token is not None and len(token) < SHORTEST_TOKEN and not guard.is_loopback(host):
+            raise OptionError("token", "***", f"at least {SHORTEST_TOKEN} letters where others can reach the server")
         self.token = token if token or guard.is_loopback(host) else guard.new_token()
         self.monitor = monitor
         controls = MonitorControls(monitor, admit) if station is None else StationControls(station)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fastapi import WebSocket, WebSocketDisconnect
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 
 from streamer.errors import OptionError
 from streamer.server import guard, protocol
-from streamer.server.access import EVERYTHING, Access, Tokens
+from streamer.server.access import EVERYTHING, Tokens
 
 if TYPE_CHECKING:
     from streamer.server.api.limits import Attempts
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 AUTH_SECONDS = 5.0
 CLOSE_SECONDS = 1.0
+TOKEN_SECONDS = 1.0
+"""How often a viewer's token is looked at again: it may have been removed."""
 TOKEN_NEEDED, TOO_SLOW = 4401, 4408
 TRY_LATER = 1013
 
@@ -38,14 +41,10 @@ async def serve(
         return
     await socket.accept()
     address = socket.client.host if socket.client else ""
-    if not open_locally and attempts is not None and attempts.wait(address, time.monotonic()):
-        await _close(socket, TRY_LATER, "too many wrong tokens: try again in a minute")
-        return
-    access = EVERYTHING if open_locally else await _shown(socket, tokens)
+    token = "" if open_locally else await _shown(socket)
+    access = EVERYTHING if open_locally else await asyncio.to_thread(tokens.find, token) if token else None
     if access is None:
-        if attempts is not None:
-            attempts.note(address, time.monotonic())
-        await _close(socket, TOKEN_NEEDED, "this server needs its token")
+        await _send_away(socket, token, attempts, address)
         return
     try:
         viewer = hub.enter(access)
@@ -53,7 +52,7 @@ async def serve(
         await _close(socket, TRY_LATER, str(error))
         return
     try:
-        await _converse(socket, hub, viewer)
+        await _converse(socket, hub, viewer, None if open_locally else lambda: tokens.find(token) == access)
     finally:
         hub.leave(viewer)
 
@@ -64,21 +63,35 @@ def _welcome(socket: WebSocket, *, open_locally: bool) -> bool:
     return guard.origin_allowed(origin, host, trusted=near or not open_locally)
 
 
-async def _shown(socket: WebSocket, tokens: Tokens) -> Access | None:
-    """What the token in the first message is good for; it has to come within five seconds."""
+async def _send_away(socket: WebSocket, token: str, attempts: Attempts | None, address: str) -> None:
+    """A token that is wrong counts; a right one passes however many wrong ones came from its address."""
+    now = time.monotonic()
+    if token and attempts is not None:
+        if attempts.wait(address, now):
+            await _close(socket, TRY_LATER, "too many wrong tokens: try again in a minute")
+            return
+        attempts.note(address, now)
+    await _close(socket, TOKEN_NEEDED, "this server needs its token")
+
+
+async def _shown(socket: WebSocket) -> str:
+    """The token in the first message, which has to come within five seconds; empty where none comes."""
     try:
         first = protocol.parse_asked(await asyncio.wait_for(_receive(socket), AUTH_SECONDS))
     except (TimeoutError, ValidationError, WebSocketDisconnect):
-        return None
-    return await asyncio.to_thread(tokens.find, first.token) if isinstance(first, protocol.Auth) else None
+        return ""
+    return first.token if isinstance(first, protocol.Auth) else ""
 
 
-async def _converse(socket: WebSocket, hub: Hub, viewer: Viewer) -> None:
-    """Reads and sends side by side until one of them ends; a viewer that does not read cannot hold up its own end."""
+async def _converse(socket: WebSocket, hub: Hub, viewer: Viewer, still: Callable[[], bool] | None) -> None:
+    """Reads and sends side by side until one of them ends; a viewer that does not read cannot hold up its own end.
+    ``still()``: whether its token is good for the same as before; None where there is none."""
+    expired = asyncio.Event()
     jobs = [
         asyncio.create_task(_read(socket, hub, viewer)),
         asyncio.create_task(_send(socket, viewer.outbox)),
         asyncio.create_task(viewer.outbox.overflowed.wait()),
+        *([] if still is None else [asyncio.create_task(_watch_token(still, expired))]),
     ]
     try:
         await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
@@ -88,9 +101,17 @@ async def _converse(socket: WebSocket, hub: Hub, viewer: Viewer) -> None:
         ends = await asyncio.gather(*jobs, return_exceptions=True)
     if viewer.outbox.overflowed.is_set():
         await _close(socket, TOO_SLOW, "too slow: connect again for a snapshot")
+    if expired.is_set():
+        await _close(socket, TOKEN_NEEDED, "this token is good for nothing any more")
     for end in ends:
         if isinstance(end, Exception) and not isinstance(end, WebSocketDisconnect):
             raise end
+
+
+async def _watch_token(still: Callable[[], bool], expired: asyncio.Event) -> None:
+    while await asyncio.to_thread(still):
+        await asyncio.sleep(TOKEN_SECONDS)
+    expired.set()
 
 
 async def _read(socket: WebSocket, hub: Hub, viewer: Viewer) -> None:

@@ -95,6 +95,8 @@ def open_source(
         SourceError: there is no such file, a folder or pattern is not one source (see `expand`), or an address is none.
     """
     check_named(address)
+    if is_address(address) and any(letter <= " " or letter == "\x7f" for letter in address):
+        raise SourceError(address, "there is a blank or a control character in it", "write it in percent, as %20")
     if loop and not realtime:
         raise OptionError("loop", loop, "realtime beside it: a loop is a test camera")
     chosen = Sampling.parse(sampling) if isinstance(sampling, str) else sampling or Sampling.all()

@@ -16,6 +16,7 @@ from websockets.sync.client import connect
 
 from streamer.client import Client, ClientError
 from streamer.configuration import Configuration, StreamEntry
+from streamer.errors import OptionError
 from streamer.models.scripted import ScriptedModel
 from streamer.rules import Rule
 from streamer.server import Server
@@ -174,10 +175,36 @@ def test_nonsense_is_answered_in_words(server: Server) -> None:
             assert not answer.ok
 
 
-def test_who_guesses_tokens_has_to_wait(server: Server) -> None:
+def test_who_guesses_tokens_has_to_wait_and_locks_nobody_out(server: Server, tokens: Tokens) -> None:
+    token = tokens.create("anna", "viewer")
     codes = [_code_for(server, f"guess {number}") for number in range(14)]
     assert codes[0] == 4401
     assert codes[-1] == 1013
+    with Client(server.address, token=token) as client:
+        assert isinstance(client.receive(5), Hello)
+
+
+def test_a_token_that_is_removed_ends_its_connections(server: Server, tokens: Tokens) -> None:
+    with Client(server.address, token=tokens.create("anna", "viewer")) as client, Client(server.url) as owner:
+        assert isinstance(client.receive(5), Hello)
+        tokens.remove("anna")
+        begun = time.monotonic()
+        with pytest.raises(ClientError, match="any more"):
+            _receive_all(client)
+        assert time.monotonic() - begun < 3
+        assert isinstance(owner.receive(5), Hello)
+        assert heard(owner, 1.5)
+
+
+def _receive_all(client: Client) -> None:
+    while True:
+        client.receive(5)
+
+
+def test_a_short_token_is_not_enough_where_others_come_in(station: Station) -> None:
+    with pytest.raises(OptionError, match="16 letters") as caught:
+        Server(station.monitor, host="0.0.0.0", port=0, token="secret1", station=station)
+    assert "secret1" not in str(caught.value)
 
 
 def _code_for(server: Server, token: str) -> int:

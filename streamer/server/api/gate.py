@@ -79,14 +79,14 @@ class Gate:
                 return EVERYTHING, False
             raise Refused(401, "this server needs a token", headers={"www-authenticate": 'Bearer realm="streamer"'})
         address, now = network(host), time.monotonic()
-        if wait := self._context.attempts.wait(address, now):
-            raise _later("too many wrong tokens from this address", wait)
         try:
             access = await asyncio.to_thread(self._context.tokens.find, token) if len(token) <= _MAX_TOKEN else None
         except OptionError as error:
             log.warning("tokens cannot be read: %s", error)
             raise Refused(503, "the tokens cannot be read now; the server's log says why") from None
-        if access is None:
+        if access is None:  # a right one passes always: many people may share an address
+            if wait := self._context.attempts.wait(address, now):
+                raise _later("too many wrong tokens from this address", wait)
             self._context.attempts.note(address, now)
             challenge = 'Bearer realm="streamer", error="invalid_token"'
             raise Refused(401, "this token is good for nothing here", headers={"www-authenticate": challenge})

@@ -70,7 +70,8 @@ export function answerWords(value) {
   if (typeof value === "object" && "answer" in value) {
     const verdict = value.answer === true ? "Yes" : value.answer === false ? "No" : "Unclear";
     const words = value.reason ?? value.text;
-    return words && words.toLowerCase() !== verdict.toLowerCase() ? `${verdict}: ${words}` : verdict;
+    if (!words) return verdict;
+    return words.toLowerCase().startsWith(verdict.toLowerCase()) ? words : `${verdict}: ${words}`;
   }
   return JSON.stringify(value);
 }
