@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from streamer.errors import MissingExtraError, NotifyError, OptionError
-from streamer.notify.secret import read_secret
+from streamer.secret import read_secret
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo

@@ -21,8 +21,8 @@ from streamer.errors import NotifyError, OptionError
 from streamer.notify.base import BusyError, Notice
 from streamer.notify.message import dedupe_key, message, message_bytes
 from streamer.notify.posting import Answer, Poster
-from streamer.notify.secret import Secret, read_secret
 from streamer.notify.signing import sign, verify
+from streamer.secret import Secret, read_secret
 
 __all__ = ["Webhook", "WebhookOptions", "sign", "verify"]
 

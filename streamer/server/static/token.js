@@ -25,6 +25,20 @@ export async function fetchJson(path) {
   }
 }
 
+// Sends to the HTTP interface: {value}, or {error}: why not, in words.
+export async function sendJson(method, path, body) {
+  const headers = { "content-type": "application/json", ...(current ? { authorization: `Bearer ${current}` } : {}) };
+  try {
+    const answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+    const value = answer.status === 204 ? null : await answer.json();
+    if (answer.ok) return { value };
+    const where = value.field ? `${value.field}: ` : "";
+    return { error: `${where}${value.detail ?? value.title ?? `the server says ${answer.status}`}` };
+  } catch {
+    return { error: "the server does not answer" };
+  }
+}
+
 export function takeToken() {
   const url = new URL(location.href);
   const given = url.searchParams.get("token");

@@ -1,0 +1,103 @@
+// One rule being written: a question, or objects with a zone that is drawn on a stream's picture.
+
+import { el, put } from "./dom.js";
+import { Zone } from "./zone.js";
+
+const field = (words, input, hint = "") => el("label", { class: "rule-field" }, el("span", { text: words }), input, hint ? el("small", { text: hint }) : null);
+const number = (value, min, max) => el("input", { type: "number", value, min, max, required: true });
+const choice = (values) => el("select", {}, ...values.map(([value, words]) => el("option", { value, text: words })));
+
+export class RuleForm {
+  #name = el("input", { type: "text", required: true, maxLength: 60 });
+  #kind = choice([["question", "A question is answered yes"], ["when", "Objects are seen"]]);
+  #question = el("input", { type: "text", maxLength: 500, placeholder: "Is someone on the ladder?" });
+  #labels = el("input", { type: "text", placeholder: "person, car" });
+  #atLeast = number(1, 1, 1000);
+  #event = choice([["present", "they are there"], ["appears", "one appears"], ["leaves", "one leaves"]]);
+  #dwell = el("input", { type: "number", min: 0, max: 86400, step: "any", placeholder: "0" });
+  #streams = el("input", { type: "text", placeholder: "all streams" });
+  #confirm = number(2, 1, 1000);
+  #release = number(3, 1, 1000);
+  #cooldown = el("input", { type: "number", value: 60, min: 0, max: 604800, step: "any", required: true });
+  #severity = choice([["info", "Info"], ["warning", "Warning"], ["critical", "Critical"]]);
+  #words = el("p", { class: "rule-fault", role: "alert" });
+  #zone;
+  #kept = {};
+
+  // actions: {save(rule), test(rule), close()}; streams(): names of those that run.
+  constructor(actions, streams) {
+    this.#zone = new Zone(streams);
+    this.#asked = field("Question", this.#question, "Answered yes or no about each frame, with a reason.");
+    this.#seen = el("div", { class: "rule-objects" },
+      field("Objects", this.#labels, "Names with commas between; empty means any."), field("At least", this.#atLeast), field("When", this.#event),
+      field("For seconds", this.#dwell, "How long one has to stay."), this.#zone.root);
+    const buttons = el("div", { class: "rule-buttons" }, el("button", { class: "button", type: "submit", text: "Save" }),
+      el("button", { class: "button", type: "button", text: "Try on the last day", onclick: () => this.#ready() && actions.test(this.value()) }),
+      el("button", { class: "button", type: "button", text: "Cancel", onclick: () => actions.close() }));
+    this.root = el("form", { class: "card rule-form", onsubmit: (event) => { event.preventDefault(); actions.save(this.value()); } },
+      field("Name", this.#name), field("Fires when", this.#kind), this.#asked, this.#seen,
+      field("Streams", this.#streams, "Names or patterns (gate-*) with commas between."),
+      el("div", { class: "rule-row" }, field("Frames in a row", this.#confirm, "before it fires"), field("Frames without", this.#release, "before it ends"),
+        field("Seconds of rest", this.#cooldown, "after an end"), field("Severity", this.#severity)), this.#words, buttons);
+    this.#kind.addEventListener("change", () => this.#showKind());
+  }
+
+  #asked;
+  #seen;
+
+  show(rule) {
+    const when = rule.when ?? {};
+    this.#kept = rule;
+    this.#name.value = rule.name ?? "";
+    this.#name.readOnly = Boolean(rule.name);
+    this.#kind.value = rule.when ? "when" : "question";
+    this.#question.value = rule.question ?? "";
+    this.#labels.value = (when.labels ?? []).join(", ");
+    this.#atLeast.value = when.at_least ?? 1;
+    this.#event.value = when.event ?? "present";
+    this.#dwell.value = when.dwell_seconds ?? "";
+    this.#streams.value = (rule.streams ?? []).join(", ");
+    this.#confirm.value = rule.confirm ?? 2;
+    this.#release.value = rule.release ?? 3;
+    this.#cooldown.value = rule.cooldown_seconds ?? 60;
+    this.#severity.value = rule.severity ?? "warning";
+    this.#zone.show(when.zone ?? [], rule.streams?.[0]);
+    put(this.#words, "");
+    this.#showKind();
+    this.#name.focus();
+  }
+
+  // What the form does not show (schedule, channels, a line) stays as it was.
+  value() {
+    const rule = { ...this.#kept, name: this.#name.value.trim(), streams: names(this.#streams.value), confirm: Number(this.#confirm.value),
+      release: Number(this.#release.value), cooldown_seconds: Number(this.#cooldown.value), severity: this.#severity.value };
+    if (this.#kind.value === "question") return { ...rule, question: this.#question.value.trim(), when: null };
+    return { ...rule, question: null, answer: null, when: this.#condition(rule.when ?? {}) };
+  }
+
+  #condition(before) {
+    const zone = this.#zone.points;
+    const when = { ...before, labels: names(this.#labels.value), event: this.#event.value, zone: zone.length ? zone : null,
+      dwell_seconds: Number(this.#dwell.value) > 0 ? Number(this.#dwell.value) : null };
+    const counted = when.event === "present" && !when.line && when.at_most == null;
+    return { ...when, at_least: counted ? Number(this.#atLeast.value) : before.at_least ?? null };
+  }
+
+  say(words) {
+    put(this.#words, words);
+  }
+
+  #ready() {
+    return this.root.reportValidity();
+  }
+
+  #showKind() {
+    const asks = this.#kind.value === "question";
+    this.#asked.hidden = !asks;
+    this.#question.required = asks;
+    this.#seen.hidden = asks;
+    if (!asks) this.#zone.load();
+  }
+}
+
+const names = (text) => text.split(",").map((name) => name.trim()).filter(Boolean);

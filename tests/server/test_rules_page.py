@@ -1,0 +1,125 @@
+"""Rules on the page: written, with a zone, tried over the past, switched off, removed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamer.configuration import Configuration, StreamEntry
+from streamer.models.scripted import ScriptedModel
+from streamer.rules import Rule
+from streamer.server import Server
+from streamer.server.access import Tokens
+from streamer.settings import StreamSettings
+from streamer.station import Station
+from tests.history.made import result
+from tests.server.rig import eventually
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Iterator[Station]:
+    entry = StreamEntry("gate", "synthetic:?live=1&size=320x180", StreamSettings(fps=2, budget=70))
+    with (
+        ScriptedModel() as model,
+        Station(model, Configuration(streams=(entry,), data=tmp_path / "data")) as station,
+    ):
+        yield station
+
+
+@pytest.fixture
+def server(station: Station) -> Iterator[Server]:
+    eventually(lambda: station.monitor.still("gate"))
+    with Server(station.monitor, port=0, station=station) as server:
+        yield server
+
+
+def test_a_question_is_written_changed_switched_off_and_removed(
+    server: Server, station: Station, open_page: Callable[..., Any]
+) -> None:
+    page = open_page(f"{server.url}#rules")
+    page.get_by_text("No rule yet").wait_for()
+    page.get_by_role("button", name="New rule").click()
+    page.get_by_role("textbox", name="Name", exact=True).fill("ladder")
+    page.locator(".rule-form").get_by_placeholder("Is someone on the ladder?").fill("Is someone on the ladder?")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Is someone on the ladder? Yes.").wait_for()
+    assert station.rules == (Rule("ladder", "Is someone on the ladder?"),)
+    page.get_by_role("button", name="Edit").click()
+    page.get_by_label("Frames in a row").fill("5")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("5 in a row").wait_for()
+    page.get_by_role("button", name="Switch off").click()
+    page.get_by_text("switched off").wait_for()
+    assert [(rule.confirm, rule.enabled) for rule in station.rules] == [(5, False)]
+    page.get_by_role("button", name="Remove").click()
+    page.get_by_text("No rule yet").wait_for()
+    assert not station.rules
+
+
+def test_objects_in_a_zone_drawn_on_the_picture(
+    server: Server, station: Station, open_page: Callable[..., Any]
+) -> None:
+    page = open_page(f"{server.url}#rules")
+    page.get_by_role("button", name="New rule").click()
+    page.get_by_role("textbox", name="Name", exact=True).fill("dogs")
+    page.locator(".rule-form select").first.select_option("when")
+    page.locator(".rule-form").get_by_placeholder("person, car").fill("dog, cat")
+    canvas = page.locator(".zone-canvas")
+    box = canvas.bounding_box()
+    for x, y in ((0.1, 0.5), (0.9, 0.5), (0.9, 0.95)):
+        canvas.click(position={"x": x * box["width"], "y": y * box["height"]})
+    canvas.press("Enter")  # the cross stands in the middle
+    page.get_by_text("4 corners").wait_for()
+    canvas.press("Backspace")
+    page.get_by_text("3 corners").wait_for()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("dog or cat in the zone").wait_for()
+    [rule] = station.rules
+    assert rule.when is not None
+    assert rule.when.labels == ("dog", "cat")
+    assert rule.when.zone is not None
+    drawn = [value for point in rule.when.zone.points for value in point]
+    assert drawn == pytest.approx([0.1, 0.5, 0.9, 0.5, 0.9, 0.95], abs=0.01)
+
+
+def test_what_cannot_be_is_said_in_the_form(server: Server, station: Station, open_page: Callable[..., Any]) -> None:
+    page = open_page(f"{server.url}#rules")
+    page.get_by_role("button", name="New rule").click()
+    page.get_by_role("textbox", name="Name", exact=True).fill("never")
+    page.locator(".rule-form select").first.select_option("when")
+    page.get_by_label("For seconds").fill("5")
+    page.locator(".rule-form select").nth(1).select_option("leaves")
+    page.get_by_role("button", name="Save").click()
+    eventually(lambda: page.locator(".rule-fault").inner_text())
+    assert not station.rules
+
+
+def test_a_rule_is_tried_over_the_past(server: Server, station: Station, open_page: Callable[..., Any]) -> None:
+    for number in range(6):
+        labels = ("dog",) if number < 3 else ()
+        station.history.put(result(f"{number}", *labels, answers={"detect": "[]"}), time.time() - 600 + number)
+    station.history.flush(10)
+    page = open_page(f"{server.url}#rules")
+    page.get_by_role("button", name="New rule").click()
+    page.get_by_role("textbox", name="Name", exact=True).fill("dogs")
+    page.locator(".rule-form select").first.select_option("when")
+    page.locator(".rule-form").get_by_placeholder("person, car").fill("dog")
+    page.get_by_role("button", name="Try on the last day").click()
+    page.get_by_text("would have fired once").wait_for()
+    assert not station.rules
+
+
+def test_a_viewer_sees_rules_and_changes_none(station: Station, open_page: Callable[..., Any]) -> None:
+    station.set_rule(Rule("ladder", "Is someone on the ladder?"))
+    token = Tokens(station.tokens_path).create("anna", "viewer")
+    with Server(station.monitor, port=0, token="owner's", station=station) as server:
+        page = open_page(f"{server.address}?token={token}#rules")
+        page.get_by_text("Is someone on the ladder? Yes.").wait_for()
+        for name in ("New rule", "Edit", "Remove", "Switch off"):
+            assert (
+                page.get_by_role("button", name=name).count() == 0 or page.get_by_role("button", name=name).is_hidden()
+            )
