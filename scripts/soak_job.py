@@ -24,6 +24,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from streamer.allocator import use_few_arenas
 from streamer.configuration import read_configuration
 from streamer.models import load
 from streamer.models.scripted import ScriptedModel
@@ -79,6 +80,7 @@ def insides(station: Station, server: Server, *, objects: bool) -> dict[str, Any
 
 
 def main() -> None:
+    use_few_arenas()  # as streamer watch does
     path, name = sys.argv[1:]
     if hasattr(signal, "SIGUSR1"):
         faulthandler.register(signal.SIGUSR1, all_threads=True)

@@ -6,6 +6,7 @@ import logging
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from streamer.admission import admit, check_allowed
 from streamer.alerting import Alerting
+from streamer.allocator import give_back
 from streamer.clips import ClipOptions
 from streamer.configuration import Configuration, StreamEntry, read_configuration
 from streamer.errors import OptionError, OutputError, StreamerError
@@ -39,6 +41,8 @@ log = logging.getLogger(__name__)
 
 FILE_SECONDS = 2.0
 """How often the configuration file is looked at for changes."""
+GIVE_BACK_SECONDS = 60.0
+"""How often memory that is free is given back to the system."""
 MAX_RULES = 200
 LATENCY_SECONDS = 5.0
 """Of the model, for which packets are kept beyond those before an alert."""
@@ -251,7 +255,11 @@ class Station:
 
     def _tend(self) -> None:
         trouble: str | None = None
+        given_back = time.monotonic()
         while not self._stopping.wait(FILE_SECONDS):
+            if time.monotonic() - given_back >= GIVE_BACK_SECONDS:
+                give_back()
+                given_back = time.monotonic()
             self._look_at_file()
             now = self.history.fault
             if now != trouble:
