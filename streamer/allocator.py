@@ -1,8 +1,8 @@
 """The C library's memory, for jobs that run for weeks: what is free goes back to the system.
 
-glibc gives threads arenas of their own, eight times as many as there are cores, and each keeps what it once needed. Many
-cameras, viewers and decoders that come and go made a live job of 110 MiB grow to 410 MiB in a quarter of an hour, with
-nothing in use that had not been before. Elsewhere (musl, macOS, Windows) nothing is done.
+glibc gives threads arenas of their own, eight times as many as there are cores, and each keeps what it once needed.
+Many cameras, viewers and decoders that come and go made a live job of 110 MiB grow to 410 MiB in a quarter of an hour,
+with nothing in use that had not been before. Elsewhere (musl, macOS, Windows) nothing is done.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def _libc() -> ctypes.CDLL | None:
 
 
 def use_few_arenas() -> bool:
-    """From now on at most two, for the whole process; to be called before there are many threads. Whether it was done."""
+    """At most two from now on, in the whole process; to be called before there are many threads. Whether it worked."""
     libc = _libc()
     return libc is not None and bool(libc.mallopt(_M_ARENA_MAX, ARENAS))
 
