@@ -184,7 +184,7 @@ def _first_refused(client: httpx.Client) -> httpx.Response:
     raise AssertionError("none was refused")
 
 
-def test_wrong_tokens_shut_an_address_out(tmp_path: Path) -> None:
+def test_who_guesses_tokens_has_to_wait_and_locks_nobody_out(tmp_path: Path) -> None:
     with serving(tmp_path, Configuration(), open_locally=False) as served:
         with served.client("wrong") as client:
             for _ in range(10):
@@ -195,7 +195,7 @@ def test_wrong_tokens_shut_an_address_out(tmp_path: Path) -> None:
             problem(answer, 429)
             assert 1 <= int(answer.headers["retry-after"]) <= 60
         with served.client(OWNER) as client:
-            problem(client.get("/api/v1/rules"), 429)
+            assert client.get("/api/v1/rules").status_code == 200
         with served.client() as client:
             problem(client.get("/api/v1/rules"), 401)
 
