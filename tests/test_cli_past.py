@@ -48,7 +48,7 @@ def test_search_finds_by_words_stream_label_and_time(run: Run, data: Path) -> No
     picture = Path(said.out.splitlines()[0].split("  ")[3])
     assert picture.read_bytes()[:2] == b"\xff\xd8"
     assert len(run("search", "--data", data, "--label", "dog", "--json").rows) == 4
-    assert [row["stream"] for row in run("search", "--data", data, "--since", "20m", "--json").rows] == ["hall"]
+    assert [row["stream"] for row in run("search", "--data", data, "--since", NOW - 200, "--json").rows] == ["hall"]
     assert [row["stream"] for row in run("search", "--data", data, "--stream", "hall", "--json").rows] == ["hall"]
     nothing = run("search", "zebra", "--data", data)
     assert (nothing.code, nothing.out) == (0, "")
