@@ -24,7 +24,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from streamer.allocator import use_few_arenas
+from streamer.allocator import keep_what_is_loaded, use_few_arenas
 from streamer.configuration import read_configuration
 from streamer.models import load
 from streamer.models.scripted import ScriptedModel
@@ -87,6 +87,7 @@ def main() -> None:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     logging.captureWarnings(True)
     with model_of(name) as model:
+        keep_what_is_loaded()
         configuration = read_configuration(Path(path))
         with (
             Station(model, configuration) as station,

@@ -10,12 +10,14 @@ import sys
 import threading
 from contextlib import suppress
 
+from streamer.allocator import use_few_arenas
 from streamer.errors import OptionError, StreamerError
 
 
 def main() -> None:
     """The console script. Exit codes: 0 all well, 1 something failed, 2 unusable words, 130 ended by Ctrl-C."""
     signal.signal(signal.SIGTERM, _interrupt)
+    use_few_arenas()  # first of all: arenas that are there already stay in use
     try:
         _say_odd_names()
         from streamer.commands.application import app  # not above: Ctrl-C may come while this is imported, too

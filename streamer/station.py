@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 FILE_SECONDS = 2.0
 """How often the configuration file is looked at for changes."""
-GIVE_BACK_SECONDS = 60.0
+GIVE_BACK_SECONDS = 10.0
 """How often memory that is free is given back to the system."""
 MAX_RULES = 200
 LATENCY_SECONDS = 5.0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from streamer import terminal
-from streamer.allocator import use_few_arenas
+from streamer.allocator import keep_what_is_loaded
 from streamer.commands.opening import check_there, loaded_model
 from streamer.commands.options import (
     Detect,
@@ -147,7 +147,7 @@ def _serve(
     from streamer.watch import watch as watching
 
     _allow_many_files()
-    use_few_arenas()
+    keep_what_is_loaded()
     with watching(addresses, model, settings, **options) as server:
         terminal.out.print(f"page: {server.url}", markup=False)
         if (kept := options.get("configuration")) is not None and kept.data is not None:

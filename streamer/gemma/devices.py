@@ -13,9 +13,8 @@ from streamer.errors import OptionError
 
 DTYPES = {"bf16": torch.bfloat16, "bfloat16": torch.bfloat16, "fp32": torch.float32, "float32": torch.float32}
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
-"""Of oneDNN, which has the bf16 products on CPUs. It keeps one for every shape that it meets, 1024 by default and
-megabytes each; the shapes of our passes differ with every answer, and a live job grew by 250 MiB a minute. It is read
-at the first product. benchmarks/NOTES.md has figures."""
+"""Of oneDNN, which has the bf16 products on CPUs. It keeps one for every shape that it meets, 1024 by default, and the
+shapes of our passes differ with every answer. It is read at the first product. benchmarks/NOTES.md has figures."""
 _CGROUP_CPU = Path("/sys/fs/cgroup/cpu.max")
 _CLEARLY = 1.2
 """How many times faster bf16 has to be to give up precision for it."""
