@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 MAX_WAITING = 256
 """Results that may wait here; beyond them the oldest is dropped and counted."""
 MAX_UNSAVED = 1000
-"""Messages of alerts that wait for a history that does not take them."""
+"""Messages of alerts that wait for a history that does not take them; beyond them the oldest is lost, and logged."""
 TICK_SECONDS = 1.0
 CLOSE_SECONDS = 2.0
 
@@ -130,7 +130,6 @@ class Alerting:
 
     def ask(self, stream: str) -> None:
         """The stream is asked what rules need to know of it; to be called for a new stream."""
-
         rules = [rule for rule in self._rules.values() if rule.applies_to(stream)]
         try:
             self._monitor.add_tasks(stream, lambda tasks: with_rules(tasks, rules))
@@ -407,6 +406,9 @@ class Alerting:
             del self._alerts[alert.id], self._pending[alert.id]
         names = self._channels()
         wanted = tuple(name for name in names if rule is None or not rule.channels or name in rule.channels)
+        if len(self._unsaved) == MAX_UNSAVED:
+            lost = self._unsaved[0][0]
+            log.error("the history takes nothing: a message of alert %s of rule %s is lost", lost.id, lost.rule)
         self._unsaved.append((alert, wanted))
         self._save_again()
 

@@ -5,37 +5,20 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from streamer.cli import main
 from tests.media import even, make_clip
-from tests.test_cli import Ended
+from tests.test_cli import Run, run
 
-Run = Callable[..., Ended]
 TINY = ("--model", "tiny", "--budget", 70)
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """Runs the command in this process."""
-    handler = signal.getsignal(signal.SIGTERM)
-
-    def command(*words: object) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["streamer", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        said = capsys.readouterr()
-        return Ended(int(end.value.code or 0), said.out, said.err)
-
-    yield command
-    signal.signal(signal.SIGTERM, handler)
+__all__ = ["run"]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 
 from streamer.analyzer import Job
 from streamer.errors import ModelError, StreamerError
+from streamer.replay import SILENCE_SECONDS
 from streamer.results import FrameResult
 from streamer.rules import Backtest, Rule, backtest
 from streamer.server.api.context import Context
@@ -46,6 +47,7 @@ class Replay:
             self._kept(stream),
             answer=(lambda at, result: self._answer(stream, at)) if asks else None,
             ask_again=self._trial.ask_again,
+            max_silence_seconds=SILENCE_SECONDS,
         )
         return _part(stream, found, complete=not self._short)
 

@@ -14,6 +14,7 @@ from streamer.geometry import Box
 from streamer.results import Detection, FrameResult
 from streamer.rules import Rule
 from streamer.server.api.rule_models import RuleBody, RulePart
+from tests.history.made import result
 from tests.server.api.serving import GENEROUS, Served, jpeg, of_streams, problem, serving
 
 WHEN = {"labels": ["person"], "zone": [[0, 0], [1, 0], [1, 1]], "at_least": 2}
@@ -122,6 +123,20 @@ def test_a_rule_is_tried_over_what_was_kept(client: httpx.Client, fresh: Served)
     assert trial["fired"][0]["began_at"] == first + 1
     assert trial["fired"][0]["detections"][0]["label"] == "person"
     assert fresh.station.rules == ()
+
+
+def test_a_scene_that_stands_still_is_one_alert(client: httpx.Client, fresh: Served) -> None:
+    """Its one row stands for ten minutes, which is no silence."""
+    first = time.time() // 1 - 3000
+    seen = result("a dog lies there", "dog", stream="still", answers={"detect": "[]"})
+    for second in (0, 200, 400, 600):
+        fresh.station.history.put(replace(seen, reused=second > 0), first + second)
+    fresh.station.history.flush(10)
+    rule = {"name": "new", "when": {"labels": ["dog"]}, "confirm": 1}
+    body = {"rule": rule, "streams": ["still"]}
+    [trial] = client.post("/api/v1/rules/test", json=body).json()["streams"]
+    assert trial["fired_count"] == 1
+    assert trial["fired"][0]["ended_at"] is None
 
 
 def test_only_the_time_that_is_asked_for_counts(client: httpx.Client, fresh: Served) -> None:
