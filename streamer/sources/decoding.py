@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+    from streamer.sources.orientation import Orientation
+
     Keep = Callable[[VideoStream, Packet[VideoStream]], None]
     """Hears of a stream's packets, each once it was decoded; on the decoding thread, so it is quick."""
 
@@ -65,6 +67,8 @@ class Decoder:
         self.stream.thread_type = target.threads
         self.keep: Keep | None = None
         self.watch = Stopwatch()
+        self._orientation: Orientation | None = None
+        self._rotation = 0
         self._scaler = Scaler(threads=1 if target.threads == "SLICE" else 0)
 
     @property
@@ -114,7 +118,7 @@ class Decoder:
         return self.decode(end)
 
     def picture(self, frame: VideoFrame, at: Fraction, index: int | None) -> VideoPicture:
-        orientation = orientation_of(frame)
+        orientation = self._orientation_of(frame)
         self.counters.decoded += 1
         self.counters.corrupt += frame.is_corrupt
         return VideoPicture(
@@ -130,6 +134,13 @@ class Decoder:
             decode_ms=self.watch.take_ms(),
             key_frame=frame.key_frame,
         )
+
+    def _orientation_of(self, frame: VideoFrame) -> Orientation:
+        """Asked at key frames only, and where the rotation changes: PyAV's frame and its side data, once asked for,
+        hold each other, so that the picture's megabytes stay until Python looks for cycles."""
+        if self._orientation is None or frame.key_frame or frame.rotation != self._rotation:
+            self._orientation, self._rotation = orientation_of(frame), frame.rotation
+        return self._orientation
 
     def close(self) -> None:
         self.container.close()
