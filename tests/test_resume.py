@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,19 @@ def test_a_chapter_is_from_its_own_stretch(tmp_path: Path) -> None:
     assert (first.start_seconds, first.end_seconds, first.text) == (0.0, 6.0, "From 0 20 30 50.")
     assert (second.start_seconds, second.text) == (6.0, "From 60 80 100 120.")
     assert second.end_seconds == pytest.approx(13, abs=0.1)
+
+
+def test_the_last_chapter_ends_where_the_job_was_to_end(tmp_path: Path) -> None:
+    """``--from 2 --to 10`` of 13 seconds: neither from the start nor to the file's end."""
+    long = make_clip(tmp_path / "long.mp4", even(130))
+    sampling = replace(Sampling.every(1), start=Fraction(2), end=Fraction(10))
+    chosen = replace(PLAIN, sampling=sampling, summary=True, formats=("jsonl", "vtt"))
+    script = ScriptedModel(lambda request: "street")
+    job = AnnotateJob(str(long), script, chosen, output=tmp_path / "out")
+    assert [result.time_seconds for result in job] == [*range(2, 10)]
+    [segment] = job.summary.segments
+    assert (segment.start_seconds, segment.end_seconds) == (2.0, 10.0)
+    assert "00:00:02.000 --> 00:00:10.000" in (tmp_path / "out" / "long.chapters.vtt").read_text()
 
 
 def test_the_library_gives_earlier_answers_first(clip: Path, tmp_path: Path) -> None:
