@@ -20,8 +20,10 @@ from streamer.addresses import redact
 from streamer.ahead import Ahead
 from streamer.analyzer import Analyzer, Job
 from streamer.batching import BatchSize
+from streamer.cluster.spread import run_class
 from streamer.errors import StreamerError
-from streamer.filejob import AnnotateOptions, FileJob, Sampled, Summary
+from streamer.filejob import AnnotateOptions, FileJob, Summary
+from streamer.marking import Sampled
 from streamer.outputs.naming import output_names
 from streamer.results import FrameResult
 from streamer.sampling import Sampling
@@ -71,11 +73,12 @@ Event = Resumed | Answered | Finished | Failed
 
 
 @dataclass(slots=True, eq=False)
-class _Open:
-    """A file that is being decoded."""
+class Open:
+    """A file that is being answered."""
 
     job: FileJob
-    frames: Ahead[Sampled]
+    stop: Callable[[], None]
+    """From any thread: no more of its frames are wanted."""
     came: int = 0
     """Frames so far."""
     began: float = field(default_factory=time.monotonic)
@@ -84,11 +87,18 @@ class _Open:
     """Why it is given up."""
 
 
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Decoded(Open):
+    """It is decoded here."""
+
+    frames: Ahead[Sampled]
+
+
 @dataclass(slots=True, eq=False)
 class _Item:
     """A frame on its way through the model's thread."""
 
-    open: _Open
+    open: _Decoded
     sampled: Sampled
     job: Job
 
@@ -98,10 +108,10 @@ class _Item:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _End:
+class End:
     """All frames of a file have come; behind the model: all have their rows."""
 
-    open: _Open
+    open: Open
 
 
 class _CalledOff(Exception):
@@ -132,13 +142,13 @@ class AnnotateRun:
         self._analyzer = Analyzer(model, box_grid=self._options.box_grid)
         self._batch = BatchSize(self._options.batch)
         self._stopped = threading.Event()
-        self._opened: list[_Open] = []
+        self._opened: list[_Decoded] = []
         """Those that are being decoded, the model's own first."""
         self._alive: set[FileJob] = set()
         """Those that are not closed."""
 
     def __iter__(self) -> Generator[Event]:
-        exporting: deque[tuple[_Open, Future[StreamerError | None]]] = deque()
+        exporting: deque[tuple[Open, Future[StreamerError | None]]] = deque()
         with (
             ExitStack() as closing_all,
             ThreadPoolExecutor(1, "export") as exporter,
@@ -148,7 +158,7 @@ class AnnotateRun:
             stopping.callback(self._stopped.set)
             closing_all.callback(self._close_all)
             for event in events:
-                if isinstance(event, _End):
+                if isinstance(event, End):
                     exporting.append((event.open, exporter.submit(self._export, event.open.job)))
                 else:
                     yield event
@@ -157,7 +167,7 @@ class AnnotateRun:
             while exporting:
                 yield self._finished(*exporting.popleft())
 
-    def _finished(self, one: _Open, written: Future[StreamerError | None]) -> Finished:
+    def _finished(self, one: Open, written: Future[StreamerError | None]) -> Finished:
         error = written.result()
         self._close(one.job)
         one.job.summary.wall_seconds = time.monotonic() - one.began
@@ -175,7 +185,7 @@ class AnnotateRun:
         """From the thread of whoever iterates."""
         self._stopped.set()
         for one in list(self._opened):
-            one.frames.close()
+            one.stop()
             one.job.stop()
         self._model.interrupt()
 
@@ -197,12 +207,12 @@ class AnnotateRun:
 
     # -- on the model's thread
 
-    def _events(self) -> Generator[Event | _End]:
+    def _events(self) -> Generator[Event | End]:
         with closing(self._items()) as items:
             while (batch := self._next_batch(items)) and not self._stopped.is_set():
                 yield from self._answered(batch)
 
-    def _items(self) -> Generator[_Item | _End | Resumed | Failed]:
+    def _items(self) -> Generator[_Item | End | Resumed | Failed]:
         """The frames of one file after the other, and each file's end."""
         try:
             while (self._waiting or self._opened) and not self._stopped.is_set():
@@ -214,7 +224,7 @@ class AnnotateRun:
             for one in list(self._opened):
                 self._closed(one)
 
-    def _of_file(self, one: _Open) -> Generator[_Item | _End]:
+    def _of_file(self, one: _Decoded) -> Generator[_Item | End]:
         one.began = time.monotonic()
         try:
             for sampled in one.frames:
@@ -226,7 +236,7 @@ class AnnotateRun:
             else:
                 one.lost = error
         if not self._stopped.is_set():
-            yield _End(one)
+            yield End(one)
 
     def _open_more(self) -> Generator[Resumed | Failed]:
         """Starts to decode as many files as ``workers`` allows."""
@@ -241,26 +251,27 @@ class AnnotateRun:
                 continue
             if job.known:
                 yield Resumed(job.summary, job.known)
-            one = _Open(job, Ahead("decode", job.frames, self._options.batch, stop=job.stop))
+            frames = Ahead("decode", job.frames, self._options.batch, stop=job.stop)
+            one = _Decoded(job, frames.close, frames=frames)
             one.frames.__enter__()
             self._opened.append(one)
 
-    def _closed(self, one: _Open) -> None:
+    def _closed(self, one: _Decoded) -> None:
         """Decoding it is over; its journal is not."""
         one.frames.__exit__()
         self._opened.remove(one)
 
-    def _next_batch(self, items: Generator[_Item | _End | Resumed | Failed]) -> list[_Item | _End | Resumed | Failed]:
+    def _next_batch(self, items: Generator[_Item | End | Resumed | Failed]) -> list[_Item | End | Resumed | Failed]:
         """Until there are as many new frames as the model answers together; a bounded number of others between them, so
         that a long standstill is reported as it goes."""
-        batch: list[_Item | _End | Resumed | Failed] = []
+        batch: list[_Item | End | Resumed | Failed] = []
         new, most = 0, self._batch.current
         while new < most and len(batch) < 2 * most and (item := next(items, None)) is not None:
             batch.append(item)
             new += isinstance(item, _Item) and item.new
         return batch
 
-    def _answered(self, batch: list[_Item | _End | Resumed | Failed]) -> Generator[Event | _End]:
+    def _answered(self, batch: list[_Item | End | Resumed | Failed]) -> Generator[Event | End]:
         new = [item.job for item in batch if isinstance(item, _Item) and item.new]
         started = time.monotonic()
         answers = iter(self._analyzer.analyze(new))
@@ -268,7 +279,7 @@ class AnnotateRun:
             return
         self._batch.observe(len(new), time.monotonic() - started)
         for item in batch:
-            if isinstance(item, _End):
+            if isinstance(item, End):
                 yield self._ended(item.open)
             elif not isinstance(item, _Item):
                 yield item
@@ -276,7 +287,7 @@ class AnnotateRun:
                 result = next(answers) if item.new else item.open.job.repeated(item.job)
                 yield from self._taken(item.open, result or self._analyzer.analyze([item.job])[0])
 
-    def _taken(self, one: _Open, result: FrameResult) -> Generator[Event]:
+    def _taken(self, one: Open, result: FrameResult) -> Generator[Event]:
         """Into the journal; a file whose journal cannot be written is given up."""
         if one.lost is not None:
             return
@@ -284,24 +295,24 @@ class AnnotateRun:
             one.job.take(result)
         except StreamerError as error:
             one.lost = error
-            one.frames.close()
+            one.stop()
             return
         summary = one.job.summary
         summary.answer_seconds = summary.wall_seconds = time.monotonic() - one.began
         self._progress(summary, "answers", result.time_seconds)
         yield Answered(summary, result)
 
-    def _ended(self, one: _Open) -> _End | Failed:
+    def _ended(self, one: Open) -> End | Failed:
         try:
             if one.lost is None:
                 one.job.summarise(self._analyzer, self._stopped.is_set)
                 if self._stopped.is_set():
-                    return _End(one)
+                    return End(one)
                 one.job.end()
         except StreamerError as error:
             one.lost = error
         if one.lost is None:
-            return _End(one)
+            return End(one)
         self._close(one.job)
         return Failed(redact(one.job.address), one.lost)
 
@@ -333,7 +344,7 @@ class AnnotateJob:
 
     def __iter__(self) -> Generator[FrameResult]:
         files = [(self._address, self._name)]
-        run = AnnotateRun(files, self._model, self._options, output=self._output, progress=self._progress)
+        run = run_class(self._model)(files, self._model, self._options, output=self._output, progress=self._progress)
         with closing(iter(run)) as events:
             for event in events:
                 if isinstance(event, Failed):

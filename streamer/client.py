@@ -15,14 +15,14 @@ from websockets.sync.client import ClientConnection, connect
 
 from streamer.errors import StreamerError
 from streamer.server.parts import TaskPart
-from streamer.server.picture import Picture, parse_picture
+from streamer.server.picture import Packet, Picture, Setup, parse_binary
 from streamer.server.protocol import Ack, Hello, Snapshot, Told, parse_told
 from streamer.tasks import Task
 
 MAX_WAITING = 1024
 MAX_BYTES = 2**24
 """Of a message from the server."""
-Message = Told | Picture
+Message = Told | Picture | Packet | Setup
 
 
 class ClientError(StreamerError):
@@ -59,7 +59,8 @@ class Client:
         self._reconnect, self._timeout = reconnect, timeout_seconds
         self._waiting: deque[Message] = deque(maxlen=MAX_WAITING)
         self._next_id = 1
-        self._wanted: tuple[str, ...] = ()
+        self._wanted: dict[str, Any] = {}
+        """Fields of the newest `show`."""
         self._open = contextlib.ExitStack()
         self._socket = self._connect()
 
@@ -103,10 +104,12 @@ class Client:
     def restart(self, stream: str) -> None:
         self.command("restart", stream=stream)
 
-    def show(self, streams: Iterable[str]) -> None:
-        """Asks for the pictures of these streams, and no others."""
-        self._wanted = tuple(streams)
-        self.command("pictures", streams=list(self._wanted))
+    def show(self, streams: Iterable[str], *, width: int = 0, video: bool = False) -> None:
+        """Asks for the pictures of these streams, and no others; at most ``width`` pixels across (0: as their settings
+        say), with ``video`` as the camera's own H.264 (`Setup` and `Packet`) where it sends that."""
+        names = list(streams)
+        self._wanted = {"streams": names, "widths": dict.fromkeys(names, width), "video": names if video else []}
+        self.command("pictures", **self._wanted)
 
     def command(self, kind: str, **fields: Any) -> Ack:
         """Sends a command and waits for its acknowledgement. Raises `ClientError` where it is refused or none comes."""
@@ -165,14 +168,14 @@ class Client:
             except ClientError:
                 pause = min(5.0, pause * 2)
         if self._wanted:
-            self.show(self._wanted)
+            self.command("pictures", **self._wanted)
 
     def _read(self, timeout_seconds: float | None) -> Message:
         try:
             message = self._socket.recv(timeout_seconds)
         except ConnectionClosed as error:
             raise ClientError(self.address, _words(error)) from error
-        return parse_told(message) if isinstance(message, str) else parse_picture(message)
+        return parse_told(message) if isinstance(message, str) else parse_binary(message)
 
 
 def _task(task: Task | dict[str, Any]) -> dict[str, Any]:

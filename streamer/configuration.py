@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from streamer.errors import OptionError
+from streamer.keeping import Keep
 from streamer.reading import Reader, flag, number, placed, read, text, texts, whole
 from streamer.rules import Rule
 from streamer.settings import StreamSettings
@@ -73,6 +74,8 @@ class StreamEntry:
             raise OptionError("name", self.name, f"1 to {_NAME_LENGTH} printable characters")
         if not self.address.strip():
             raise OptionError("address", self.address, "an address, a file or a camera")
+        if len(self.group) > _NAME_LENGTH or not self.group.isprintable():
+            raise OptionError("group", self.group, f"at most {_NAME_LENGTH} printable characters")
 
     def live(self, keep_seconds: float = 0.0) -> LiveOptions:
         """``keep_seconds``: how much of the newest video is kept for clips."""
@@ -110,6 +113,12 @@ class Configuration:
     keep_gib: float = 10.0
     """Of pictures, clips and database."""
     keep_alert_days: float = 365.0
+    upload_gib: float = 2.0
+    """Of one file that is handed in on the page."""
+    files_gib: float = 10.0
+    """Of all files that were handed in, with what was made of them."""
+    files_days: float = 30.0
+    """Of those that are done."""
     clip_before_seconds: float = 5.0
     clip_after_seconds: float = 10.0
     """Of the video kept with an alert; both 0: none is kept."""
@@ -128,10 +137,15 @@ class Configuration:
                 if channel not in self.channels:
                     known = ", ".join(self.channels) or "none yet"
                     raise OptionError(f"rules.{rule.name}.channels", channel, f"a channel of this file: {known}")
-        limits = (("clip_before_seconds", 0, 60), ("clip_after_seconds", 0, 300), ("keep_days", 0, 1e5))
-        for name, low, high in (*limits, ("keep_gib", 0.001, 1e6), ("keep_alert_days", 0, 1e5)):
+        files = (("upload_gib", 1e-6, 1e6), ("files_gib", 0, 1e6), ("files_days", 0, 1e5))
+        for name, low, high in (("clip_before_seconds", 0, 60), ("clip_after_seconds", 0, 300), *files):
             if not low <= getattr(self, name) <= high:
                 raise OptionError(name, getattr(self, name), f"a number from {low:g} to {high:g}")
+        assert self.keep  # raises for what it cannot be
+
+    @property
+    def keep(self) -> Keep:
+        return Keep(self.keep_days, self.keep_gib, self.keep_alert_days)
 
 
 def read_configuration(
@@ -177,7 +191,7 @@ def configuration_of(document: Mapping[str, Any], path: Path, environment: Mappi
     )
 
 
-def digest(entry: StreamEntry | Rule) -> str:
+def digest(entry: StreamEntry | Rule | Keep) -> str:
     """The same for entries that say the same."""
     words = json.dumps(entry.to_mapping(), sort_keys=True, default=str)
     return hashlib.blake2b(words.encode(), digest_size=16).hexdigest()
@@ -298,6 +312,9 @@ _FILE: Mapping[str, Reader] = {
     "keep_days": number,
     "keep_gib": number,
     "keep_alert_days": number,
+    "upload_gib": number,
+    "files_gib": number,
+    "files_days": number,
     "clip_before_seconds": number,
     "clip_after_seconds": number,
     "base_url": text,

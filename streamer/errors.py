@@ -11,6 +11,7 @@
     ├── OutputError          a result cannot be written
     ├── HistoryError         the history cannot be read or written
     ├── NotifyError          a channel did not take an alert
+    ├── ClusterError         the machines of a Ray cluster cannot be used
     └── MissingExtraError    an optional package is not installed
 
 Each takes facts and makes the sentence itself: what happened, to what, and what to do about it.
@@ -111,6 +112,18 @@ class NotifyError(StreamerError):
 
     def __str__(self) -> str:
         return f"channel {self.channel}: {self.reason}"
+
+
+class ClusterError(StreamerError):
+    """The Ray cluster at ``address`` cannot be used (any further): ``reason``, and what to do: ``remedy``."""
+
+    def __init__(self, address: str, reason: str, remedy: str = "") -> None:
+        super().__init__(address, reason, remedy)
+        self.address, self.reason, self.remedy = redact(address), reason, remedy
+
+    def __str__(self) -> str:
+        advice = f" ({self.remedy})" if self.remedy else ""
+        return f"cluster {self.address}: {self.reason}{advice}"
 
 
 class MissingExtraError(StreamerError, ImportError):

@@ -7,14 +7,15 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 from streamer.analyzer import Analyzer, Job
 from streamer.errors import OptionError, SourceError
 from streamer.export import check_formats, export
 from streamer.fingerprint import fingerprint
-from streamer.gating import Gate, Sight, check_threshold, repeated
+from streamer.gating import check_threshold, repeated
 from streamer.gemma.budget import check_budget
+from streamer.marking import Marking, Sampled
 from streamer.outputs.atomic import check_folder, remove_leftovers
 from streamer.outputs.base import Segment, incomplete
 from streamer.outputs.jsonl import JournalWriter
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from streamer.frames import Frame
     from streamer.identify import Track
     from streamer.models.base import VisionModel
-    from streamer.sources.base import Source
+    from streamer.sources.base import Source, SourceInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +121,6 @@ class Summary:
         return self.frames - self.resumed
 
 
-class Sampled(NamedTuple):
-    """A frame on its way to the model."""
-
-    frame: Frame
-    state: Literal["new", "unchanged", "known"]
-    """``unchanged``: it is to get the answers of the one before it; ``known``: an earlier run has answered it."""
-
-
 class FileJob:
     """One source, from its frames to its files. The model is somebody else's.
 
@@ -142,7 +135,6 @@ class FileJob:
         self.address, self.name = address, name
         self._model, self._options, self._output = model, options, output
         self._window = max(task.frames for task in options.tasks)
-        self._gate = Gate(options.gate, window=self._window)
         self._earlier: deque[Frame] = deque(maxlen=self._window - 1)
         self.journal: JournalWriter | None = None
         self._results: list[FrameResult] = []
@@ -159,6 +151,11 @@ class FileJob:
     def path(self) -> Path | None:
         """Of the journal."""
         return None if self._output is None else self._output / f"{self.name}.jsonl"
+
+    @property
+    def info(self) -> SourceInfo:
+        """Of the source. Raises `SourceError` where it cannot be opened."""
+        return self._source.info
 
     @property
     def known(self) -> list[FrameResult]:
@@ -205,18 +202,16 @@ class FileJob:
         """On the decoding thread, which also does what the model would have to do before it begins."""
         if self.complete:
             return
-        if skip := self._first_needed():
+        if skip := self.first_needed():
             self._source.close()
             self._source = self._open(skip)
+        marking = Marking(self._options.gate, window=self._window, known=len(self.known))
         with self._source:
             for frame in self._source.frames():
-                unchanged = self._unchanged(frame)
-                if frame.sequence < len(self.known):
-                    yield Sampled(frame, "known")
-                    continue
-                if not unchanged:
+                sampled = marking.of(frame)
+                if sampled.state == "new":
                     self._model.prepare(frame.image, self._options.budget)
-                yield Sampled(frame, "unchanged" if unchanged else "new")
+                yield sampled
 
     def job(self, frame: Frame) -> Job:
         """What is to be asked about it."""
@@ -239,6 +234,10 @@ class FileJob:
             self.journal.add(result)
         self._count(result)
         self.summary.usage += result.usage
+
+    def found_damaged(self, parts: int) -> None:
+        """So many could not be decoded by somebody else, who decodes for this job."""
+        self._source.counters.corrupt += parts
 
     def summarise(self, analyzer: Analyzer, stopped: Callable[[], bool]) -> None:
         """On the model's thread, once all frames are answered: chapters, where they are wanted and not there yet."""
@@ -337,7 +336,7 @@ class FileJob:
             skip=skip,
         )
 
-    def _first_needed(self) -> int:
+    def first_needed(self) -> int:
         """The first frame that is needed to go on: those before an answer that looks back, and as many of those
         analysed last as the gate looks at."""
         done = self.known
@@ -346,15 +345,6 @@ class FileJob:
             analysed = [result.sequence for result in done if not result.reused]
             first = min([first, *analysed[-self._window - 1 :]])
         return first
-
-    def _unchanged(self, frame: Frame) -> bool:
-        if not self._options.gate:
-            return False
-        sight = Sight.of(frame)
-        if not self._gate.look(sight).analyse:
-            return True
-        self._gate.analysed(sight)
-        return False
 
     def _count(self, result: FrameResult) -> None:
         summary = self.summary

@@ -1,7 +1,7 @@
 """What people changed while a live job ran, kept over restarts in ``changes.json`` beside the history.
 
-A change counts until the configuration file says something else of the same stream or rule than when it was made: then
-the file's owner has spoken last.
+A change counts until the configuration file says something else of the same stream, rule or limits than when it was
+made: then the file's owner has spoken last.
 """
 
 from __future__ import annotations
@@ -9,17 +9,19 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from streamer.configuration import StreamEntry, digest
 from streamer.errors import OptionError, OutputError
+from streamer.keeping import Keep
 from streamer.outputs.atomic import replacing
 from streamer.rules import Rule
 
-Kind = Literal["streams", "rules"]
+Kind = Literal["streams", "rules", "limits"]
+Entry = StreamEntry | Rule | Keep
 VERSION = 1
 
 
@@ -29,6 +31,15 @@ class _Change:
 
     value: dict[str, Any] | None
     file: str | None
+
+
+def _kind_of(entry: Entry) -> Kind:
+    match entry:
+        case StreamEntry():
+            return "streams"
+        case Rule():
+            return "rules"
+    return "limits"
 
 
 def _with_secrets(entry: StreamEntry, file: StreamEntry | None) -> StreamEntry:
@@ -48,7 +59,7 @@ class Changes:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._changes: dict[Kind, dict[str, _Change]] = {"streams": {}, "rules": {}}
+        self._changes: dict[Kind, dict[str, _Change]] = {"streams": {}, "rules": {}, "limits": {}}
         if path is not None and path.exists():
             self._read(path)
 
@@ -61,17 +72,20 @@ class Changes:
     def rules(self, file: Iterable[Rule]) -> list[Rule]:
         return [Rule.from_mapping(value) for value in self._merged("rules", list(file))]
 
-    def put(self, entry: StreamEntry | Rule, file: StreamEntry | Rule | None) -> None:
+    def keep(self, file: Keep) -> Keep:
+        """The limits of the history."""
+        [value] = self._merged("limits", [file])
+        return Keep.from_mapping(value)
+
+    def put(self, entry: Entry, file: Entry | None) -> None:
         """``entry`` was added or changed; ``file``: what the file says of it."""
         self._put(entry, entry.name, entry.to_mapping(), file)
 
     def remove(self, entry: StreamEntry | Rule, file: StreamEntry | Rule | None) -> None:
         self._put(entry, entry.name, None, file)
 
-    def _put(
-        self, like: StreamEntry | Rule, name: str, value: dict[str, Any] | None, file: StreamEntry | Rule | None
-    ) -> None:
-        changes = self._changes["streams" if isinstance(like, StreamEntry) else "rules"]
+    def _put(self, like: Entry, name: str, value: dict[str, Any] | None, file: Entry | None) -> None:
+        changes = self._changes[_kind_of(like)]
         with self._lock:
             before = changes.get(name)
             unchanged = value == file.to_mapping() if file is not None else value is None
@@ -88,7 +102,7 @@ class Changes:
                     changes[name] = before
                 raise
 
-    def _merged(self, kind: Kind, file: list[StreamEntry] | list[Rule]) -> list[dict[str, Any]]:
+    def _merged(self, kind: Kind, file: Sequence[Entry]) -> list[dict[str, Any]]:
         merged = []
         with self._lock:
             changes = self._changes[kind]
@@ -112,7 +126,7 @@ class Changes:
             if document["version"] != VERSION:
                 raise OptionError("changes", str(path), f"version {VERSION}; move it away to begin without changes")
             for kind in self._changes:
-                for name, change in document[kind].items():
+                for name, change in (document.get(kind, {}) if kind == "limits" else document[kind]).items():
                     self._changes[kind][name] = _Change(change["value"], change["file"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, OptionError):

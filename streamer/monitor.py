@@ -5,26 +5,29 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from streamer.analyzer import Analyzer, Job
-from streamer.display import EncodedPicture
+from streamer.display import ANY, EncodedPicture, Wish
 from streamer.errors import ModelError, OptionError
 from streamer.frames import Frame
+from streamer.questions import Question, Questions
 from streamer.results import FrameResult
 from streamer.settings import StreamSettings, StreamStatus
+from streamer.showing import Shown
 from streamer.streams import Opener, Stream
 
 if TYPE_CHECKING:
     from streamer.models.base import VisionModel
+    from streamer.sources.base import Picture
     from streamer.sources.ring import PacketRing
     from streamer.tasks import Task
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 MAX_STREAMS = 64
 CLOSE_SECONDS = 2.5
@@ -39,17 +42,26 @@ class StreamRemoved:
     number: int
 
 
-Event = FrameResult | EncodedPicture | StreamStatus | StreamRemoved
-"""What subscribers get: an answer, a picture to show (only while somebody looks), a stream's new state or settings."""
+Event = FrameResult | Shown | StreamStatus | StreamRemoved
+"""What subscribers get: an answer, what viewers see (only while somebody looks), a stream's new state or settings."""
 Subscriber = Callable[[Event], None]
 """Called on the job's threads: it must return soon, and must not call `Monitor.close` or `Monitor.remove`."""
 Follower = Callable[[FrameResult, Frame | None], None]
 """As a `Subscriber`, with a result and its frame, which has the picture for viewers too (``display``); None for an
 unchanged frame."""
-MAX_QUESTIONS = 16
-"""Jobs beside the streams' that may wait for the model."""
-QUESTIONS_A_BATCH = 2
-"""So many of them go into a batch with the streams' frames, so that neither holds up the other."""
+
+
+class Look:
+    """Somebody looks at a stream. ``wish`` is what its pictures are made by, other than ``asked`` where too many others
+    are. Called, it ends that (once; again does nothing)."""
+
+    def __init__(self, asked: Wish, wish: Wish, end: Callable[[], None]) -> None:
+        self.asked, self.wish, self._end = asked, wish, end
+        self._once = threading.Lock()
+
+    def __call__(self) -> None:
+        if self._once.acquire(blocking=False):
+            self._end()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +69,7 @@ class _Batch:
     """What the model thread handles at once."""
 
     frames: dict[Stream, Job | FrameResult]
-    questions: list[tuple[Job, Future[FrameResult]]]
+    questions: list[Question]
 
 
 class Monitor:
@@ -80,7 +92,7 @@ class Monitor:
         self._next_number = 1
         self._subscribers: tuple[Subscriber, ...] = ()
         self._followers: tuple[Follower, ...] = ()
-        self._questions: deque[tuple[Job, Future[FrameResult]]] = deque()
+        self._questions = Questions()
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="model", daemon=True)
         self._thread.start()
@@ -88,10 +100,17 @@ class Monitor:
     # -- streams
 
     def add(
-        self, name: str, opener: Opener, settings: StreamSettings | None = None, *, address: str = ""
+        self,
+        name: str,
+        opener: Opener,
+        settings: StreamSettings | None = None,
+        *,
+        address: str = "",
+        group: str = "",
     ) -> StreamStatus:
         """Starts a stream. ``opener()`` gives its source and is called on the stream's thread, so a source that cannot
-        be opened becomes the stream's state ``failed``. ``address`` is shown to people (without passwords).
+        be opened becomes the stream's state ``failed``. ``address`` is shown to people (without passwords), ``group``
+        is what viewers put it under.
 
         Raises `OptionError` for a name in use or empty, and beyond 64 streams.
         """
@@ -113,6 +132,7 @@ class Monitor:
                 changed=self._tell_status,
                 shown=self._tell,
                 followed=lambda: bool(self._followers),
+                group=group,
             )
             self._next_number += 1
             self._streams[name] = stream
@@ -135,6 +155,10 @@ class Monitor:
         stream = self._stream(name)
         stream.change(edit)
         return stream.status()
+
+    def regroup(self, name: str, group: str) -> None:
+        """Puts the stream under another group. Raises `OptionError` for an unknown name."""
+        self._stream(name).regroup(group)
 
     def add_tasks(self, name: str, extend: Callable[[tuple[Task, ...]], tuple[Task, ...]]) -> None:
         """From now on the stream is asked ``extend(settings.tasks)``: what rules need beside the tasks that people see.
@@ -185,30 +209,36 @@ class Monitor:
 
         return unfollow
 
-    def submit(self, job: Job) -> Future[FrameResult]:
+    def submit(self, job: Job, *, alone: bool = False) -> Future[FrameResult]:
         """Asks the model something beside the streams' own tasks, soon: the result has an ``error`` where the model
-        failed. Raises `ModelError` where too many such questions wait; those that wait when the job ends are
-        cancelled."""
+        failed. ``alone``: in a batch of its own, so that its timings are its own; streams wait that long. Raises
+        `ModelError` where too many such questions wait; those that wait when the job ends are cancelled."""
         future: Future[FrameResult] = Future()
         with self._ready:
-            if self._closing or len(self._questions) >= MAX_QUESTIONS:
+            if self._closing or not self._questions.put(Question(job, future, alone)):
                 raise ModelError(self.model.name, "too many questions wait for it", "ask again in a while")
-            self._questions.append((job, future))
             self._ready.notify()
         return future
 
-    def look(self, name: str) -> Callable[[], None]:
-        """Asks for the stream's pictures until the returned function is called (once; again does nothing). They are
-        encoded once, however many look. Raises `OptionError` for an unknown name."""
-        stream = self._stream(name)
-        stream.look()
-        once = threading.Lock()
+    def next_picture(self, name: str, take: Callable[[Picture, float], T]) -> Future[T]:
+        """What ``take(picture, captured_at)`` gives for the stream's next picture; it is called on the stream's thread.
+        Where none comes, it never ends. Raises `OptionError` for an unknown name."""
+        return self._stream(name).showing.glances.ask(take)
 
-        def unlook() -> None:
-            if once.acquire(blocking=False):
-                stream.unlook()
+    def look(self, name: str, wish: Wish = ANY) -> Look:
+        """Asks for the stream's pictures until the `Look` is ended. They are encoded once for equal wishes, however
+        many look. Raises `OptionError` for an unknown name."""
+        showing = self._stream(name).showing
+        shared = showing.look(wish)
+        return Look(wish, shared, lambda: showing.unlook(shared))
 
-        return unlook
+    def watch(self, name: str) -> Callable[[], None]:
+        """Asks for the stream's own H.264 packets (`VideoPacket`) until the returned function is called (once; again
+        does nothing). None come of sources that have none, or none that browsers decode. Raises `OptionError` for an
+        unknown name."""
+        showing = self._stream(name).showing
+        showing.watch()
+        return Look(ANY, ANY, showing.unwatch)
 
     def still(self, name: str) -> EncodedPicture | None:
         """The newest picture at hand, also of a stream that has ended; None before its first frame. May encode.
@@ -229,10 +259,8 @@ class Monitor:
         for stream in streams:
             stream.stop()
         with self._ready:
-            waiting, self._questions = tuple(self._questions), deque()
+            self._questions.cancel()
             self._ready.notify()
-        for _, future in waiting:
-            future.cancel()
         deadline = time.monotonic() + CLOSE_SECONDS
         for stream in streams:
             if not stream.join(max(0.0, deadline - time.monotonic())):
@@ -268,30 +296,29 @@ class Monitor:
                     jobs[stream] = taken
                 else:
                     self._deliver(stream, taken)
-            asked = [*jobs.values(), *(job for job, _ in batch.questions)]
+            asked = [*jobs.values(), *(question.job for question in batch.questions)]
             results = self._analyze(asked) if asked else []
             for (stream, job), result in zip(jobs.items(), results, strict=False):
                 self._deliver(stream, _aged(job, result), job.frame)
-            for (_, future), result in zip(batch.questions, results[len(jobs) :], strict=True):
-                future.set_result(result)
+            for question, result in zip(batch.questions, results[len(jobs) :], strict=True):
+                question.future.set_result(result)
 
     def _next_batch(self) -> _Batch | None:
         """Waits until a frame or a question waits; None at the end of the job."""
         with self._ready:
             while not self._closing:
-                frames, questions = self._take(time.monotonic()), self._take_questions()
+                questions = self._questions.take(frames_wait=self._frames_wait())
+                alone = any(question.alone for question in questions)
+                frames = {} if alone else self._take(time.monotonic())
                 if frames or questions:
                     return _Batch(frames, questions)
-                self._ready.wait()
+                if not self._questions:
+                    self._ready.wait()
         return None
 
-    def _take_questions(self) -> list[tuple[Job, Future[FrameResult]]]:
-        taken: list[tuple[Job, Future[FrameResult]]] = []
-        while self._questions and len(taken) < QUESTIONS_A_BATCH:
-            job, future = self._questions.popleft()
-            if future.set_running_or_notify_cancel():
-                taken.append((job, future))
-        return taken
+    def _frames_wait(self) -> bool:
+        with self._lock:
+            return any(stream.waiting_since is not None for stream in self._streams.values())
 
     def _take(self, now: float) -> dict[Stream, Job | FrameResult]:
         """At most ``max_batch`` jobs, and the unchanged frames met on the way with their answers."""
@@ -323,15 +350,18 @@ class Monitor:
                 return
         result = stream.identified(result)
         stream.finished(result)
+        self._hand_out(result, frame)
+        stream.keep(result)
+
+    # -- telling
+
+    def _hand_out(self, result: FrameResult, frame: Frame | None) -> None:
         self._tell(result)
         for follower in self._followers:
             try:
                 follower(result, frame)
             except Exception:  # a follower's fault is its own
                 log.exception("a follower failed on %r", result)
-        stream.keep(result)
-
-    # -- telling
 
     def _wake_model(self) -> None:
         with self._ready:

@@ -119,3 +119,7 @@ class StreamStatus:
     reconnects: int
     reused_fps: float = 0.0
     """Unchanged frames a second; `analysed_fps` does not count them."""
+    group: str = ""
+    """Under which viewers put it together with others; may be empty."""
+    retry_seconds: float | None = None
+    """Seconds until a source that is away is tried again; None where no time is set."""

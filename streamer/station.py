@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -19,18 +18,22 @@ from streamer.alerting import Alerting
 from streamer.allocator import give_back
 from streamer.clips import ClipOptions
 from streamer.configuration import Configuration, StreamEntry, read_configuration
-from streamer.errors import OptionError, OutputError, StreamerError
+from streamer.datafolder import alone_in
+from streamer.errors import OptionError, StreamerError
 from streamer.history import History, HistoryOptions
+from streamer.jobs import JobOptions, Jobs
+from streamer.keeping import Keep
 from streamer.kept import Changes
 from streamer.monitor import Monitor
 from streamer.notify.base import Channel
 from streamer.notify.configure import channel_from_mapping
 from streamer.notify.delivery import Delivery
 from streamer.notify.mqtt import Mqtt
-from streamer.outputs.jsonl import locked
 from streamer.rules import Rule
 from streamer.settings import StreamSettings
+from streamer.sharing import SharedModel
 from streamer.sources import open_source
+from streamer.stamp import Stamp
 
 if TYPE_CHECKING:
     from streamer.models.base import VisionModel
@@ -46,23 +49,9 @@ GIVE_BACK_SECONDS = 10.0
 MAX_RULES = 200
 LATENCY_SECONDS = 5.0
 """Of the model, for which packets are kept beyond those before an alert."""
+VIEWERS_SECONDS = 0.5
+"""For which packets are kept where no clips are made: viewers may want them as they come."""
 CLOSE_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Stamp:
-    """Of a file, to see that it was changed."""
-
-    modified: int
-    size: int
-
-    @classmethod
-    def of(cls, path: Path | None) -> _Stamp | None:
-        try:
-            stat = None if path is None else path.stat()
-        except OSError:
-            return None
-        return None if stat is None else cls(stat.st_mtime_ns, stat.st_size)
 
 
 class Station:
@@ -73,7 +62,14 @@ class Station:
     be called from any thread; raises the `StreamerError` of whatever cannot be done, and then nothing has changed.
     """
 
-    def __init__(self, model: VisionModel, configuration: Configuration) -> None:
+    def __init__(
+        self,
+        model: VisionModel,
+        configuration: Configuration,
+        *,
+        watching: Callable[[VisionModel], Monitor] = Monitor,
+    ) -> None:
+        """``watching(model)`` makes the live job, which ends with the station."""
         check_allowed(configuration.allow)
         self._configuration = configuration
         self._lock = threading.RLock()
@@ -85,17 +81,18 @@ class Station:
         with ExitStack() as stack:
             folder = configuration.data
             if folder is not None:
-                stack.enter_context(_alone_in(folder))
+                stack.enter_context(alone_in(folder))
             else:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="streamer-")))
-            self.history = stack.enter_context(_history(configuration, folder))
             self._changes = Changes(None if configuration.data is None else folder / "changes.json")
+            self.history = stack.enter_context(_history(configuration, folder, self.keep))
             self._orders = ThreadPoolExecutor(1, "orders")
             """Does what channels ask for: they must not wait for it."""
             stack.callback(self._orders.shutdown)
             self._delivery = self._deliver(configuration)
             stack.callback(lambda: self._delivery.close())
-            self.monitor = stack.enter_context(Monitor(model))
+            shared = SharedModel(model)
+            self.monitor = stack.enter_context(watching(shared.live))
             self.alerting = stack.enter_context(
                 Alerting(
                     self.monitor,
@@ -108,8 +105,10 @@ class Station:
             )
             for entry in self._changes.streams(configuration.streams):
                 self._start(entry)
+            self.jobs = stack.enter_context(Jobs(folder / "files", shared, _job_options(configuration)))
+            """Of files that people hand in."""
             self._closing = stack.pop_all()
-        self._stamp = _Stamp.of(configuration.path)
+        self._stamp = Stamp.of(configuration.path)
         self._warn_of_rules()
         self._publish_analysis()
         self._thread = threading.Thread(target=self._tend, name="configuration", daemon=True)
@@ -146,10 +145,13 @@ class Station:
             self._publish_analysis(entry.name)
         return self.monitor.status(entry.name)
 
-    def change(self, name: str, edit: Callable[[StreamSettings], StreamSettings]) -> StreamStatus:
-        """Applies ``edit`` to the stream's settings and keeps them."""
+    def change(
+        self, name: str, edit: Callable[[StreamSettings], StreamSettings], *, group: str | None = None
+    ) -> StreamStatus:
+        """Applies ``edit`` to the stream's settings, puts it under ``group`` where that is given, and keeps both."""
         with self._lock:
             entry = self._entry(name)
+            entry = entry if group is None else replace(entry, group=group)
             before = self.monitor.status(name).settings
             status = self.monitor.change(name, edit)
             try:
@@ -157,6 +159,7 @@ class Station:
             except StreamerError:
                 self.monitor.change(name, lambda _: before)
                 raise
+            self.monitor.regroup(name, entry.group)
             self._publish_analysis(name)
         return self.monitor.status(name)
 
@@ -199,6 +202,19 @@ class Station:
             for stream in self._entries:
                 self._forget(stream, name)
 
+    # -- the past
+
+    @property
+    def keep(self) -> Keep:
+        """How much of it is kept."""
+        return self._changes.keep(self._configuration.keep)
+
+    def set_keep(self, keep: Keep) -> None:
+        """Changes that; what is beyond the limits goes within a minute or so."""
+        with self._lock:
+            self._changes.put(keep, self._configuration.keep)
+            self.history.limit(**keep.limits())
+
     # -- channels
 
     @property
@@ -214,7 +230,7 @@ class Station:
 
     def reload(self) -> None:
         """Reads the configuration file again and does what it says now. Raises `OptionError` for one that cannot be
-        used; then everything stays. Settings of the whole (``data``, ``history_url``, limits) need a new start."""
+        used; then everything stays. ``data``, ``history_url`` and the clips' lengths need a new start."""
         path = self._configuration.path
         if path is None:
             raise OptionError("configuration", "none", "a job that was started with a file (-c)")
@@ -240,6 +256,7 @@ class Station:
         for entry in wanted.values():
             self._become(entry)
         self.alerting.set_rules(self._changes.rules(new.rules))
+        self.history.limit(**self.keep.limits())
         self._warn_of_rules()
         self._publish_analysis()
 
@@ -248,6 +265,7 @@ class Station:
         if old is not None and replace(old, settings=entry.settings, group=entry.group) == entry:
             self._entries[entry.name] = entry
             self.monitor.change(entry.name, lambda _: entry.settings)
+            self.monitor.regroup(entry.name, entry.group)
             return
         if old is not None:
             self._stop(entry.name)
@@ -267,7 +285,7 @@ class Station:
             trouble = now
 
     def _look_at_file(self) -> None:
-        stamp = _Stamp.of(self._configuration.path)
+        stamp = Stamp.of(self._configuration.path)
         if stamp is None or stamp == self._stamp:
             return
         self._stamp = stamp
@@ -302,8 +320,9 @@ class Station:
     def _start(self, entry: StreamEntry) -> None:
         before = self._configuration.clip_before_seconds
         wanted = before > 0 or self._configuration.clip_after_seconds > 0
-        keep = before + LATENCY_SECONDS if wanted else 0.0
-        self.monitor.add(entry.name, _opener(entry, keep), entry.settings, address=entry.address)
+        keep = before + LATENCY_SECONDS if wanted else VIEWERS_SECONDS
+        opener = _opener(entry, keep)
+        self.monitor.add(entry.name, opener, entry.settings, address=entry.address, group=entry.group)
         self.alerting.ask(entry.name)
         self._entries[entry.name] = entry
 
@@ -370,38 +389,21 @@ class Station:
             log.warning("a channel asked to %s %s: %s", command, stream, error)
 
 
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """The folder, which others may not look into, is this program's as long as the block lasts. Raises `OptionError`
-    where another one has it, and `OutputError` where it cannot be used."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = (folder / "lock").open("a+")
-    except OSError as error:
-        raise OutputError(folder, error.strerror or str(error), "choose a data folder that is yours") from error
-    with file:
-        if not locked(file):
-            file.seek(0)
-            expected = f"one that no other job uses: process {file.read().strip() or 'unknown'} does"
-            raise OptionError("data", str(folder), expected)
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        yield
-
-
 def _without_value(error: StreamerError) -> str:
     """What is wrong in a configuration, without what stands there: it may be a password under a misspelt name."""
     return f"{error.option}: expected {error.expected}" if isinstance(error, OptionError) else str(error)
 
 
-def _history(configuration: Configuration, folder: Path) -> History:
-    options = HistoryOptions(
-        keep_days=configuration.keep_days,
-        keep_alert_days=configuration.keep_alert_days,
-        keep_bytes=round(configuration.keep_gib * 2**30),
+def _history(configuration: Configuration, folder: Path, keep: Keep) -> History:
+    return History(folder, configuration.history_url, options=HistoryOptions(**keep.limits()))
+
+
+def _job_options(configuration: Configuration) -> JobOptions:
+    return JobOptions(
+        upload_bytes=round(configuration.upload_gib * 2**30),
+        keep_bytes=round(configuration.files_gib * 2**30),
+        keep_days=configuration.files_days,
     )
-    return History(folder, configuration.history_url, options=options)
 
 
 def _opener(entry: StreamEntry, keep_seconds: float) -> Callable[[], Source]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from streamer.addresses import redact
 from streamer.analyzer import Job
 from streamer.buffers import LatestSlot
-from streamer.display import EncodedPicture, display_size, encode_jpeg
+from streamer.display import EncodedPicture, display_size
 from streamer.errors import StreamerError
 from streamer.frames import Frame
 from streamer.gating import (
@@ -25,6 +25,7 @@ from streamer.gating import (
 )
 from streamer.pacing import Pace, Rate
 from streamer.settings import StreamSettings, StreamStatus
+from streamer.showing import Showing, Shown
 from streamer.tracking import Tracker, TrackerOptions
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ STALE_SECONDS = 10.0
 """A frame that waited longer than this (or two intervals, if longer) is not analysed any more."""
 MISSED = 3
 """Intervals between frames for which a track that is not seen can come back, if that is longer than the usual."""
-_STILL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,8 +62,9 @@ class Stream:
     """One source decoded on a thread of its own; keeps the newest due frame for the model.
 
     ``prepare(image, budget)`` is called with the picture of a frame that waits, then ``ready()``; ``reused(self,
-    result)`` with the answers of an unchanged one, ``changed(self)`` when state or settings changed, ``shown(picture)``
-    with each encoded picture; all of them on the stream's thread, ``changed`` also on that of the caller of `change`.
+    result)`` with the answers of an unchanged one, ``changed(self)`` when state or settings changed, ``shown(event)``
+    with all that is for viewers; all of them on the stream's thread, ``changed`` also on that of the caller
+    of `change`.
     ``followed()`` says whether frames need the picture for viewers too.
     """
 
@@ -80,17 +81,20 @@ class Stream:
         ready: Callable[[], None],
         reused: Callable[[Stream, FrameResult], None],
         changed: Callable[[Stream], None],
-        shown: Callable[[EncodedPicture], None],
+        shown: Callable[[Shown], None],
         followed: Callable[[], bool] = lambda: False,
+        group: str = "",
     ) -> None:
-        self.name, self.number = name, number
+        self.name, self.number, self._group = name, number, group
         self._opener, self._address, self._size_for = opener, redact(address), size_for
         self._prepare, self._followed = prepare, followed
-        self._ready, self._reused, self._changed, self._shown = ready, reused, changed, shown
+        self._ready, self._reused, self._changed = ready, reused, changed
         self._lock = threading.Lock()
         self._settings = settings
         self._extend: Callable[[tuple[Task, ...]], tuple[Task, ...]] = lambda tasks: tasks
-        self._analysis, self._display = Pace(settings.fps), Pace(settings.display_fps)
+        self._analysis = Pace(settings.fps)
+        self.showing = Showing(name, settings.display_fps, shown)
+        """For viewers."""
         self._analysed_rate, self._reused_rate, self._picture_rate = Rate(10.0), Rate(10.0), Rate()
         self._counts: Counter[str] = Counter()
         self._revision = 0
@@ -114,8 +118,6 @@ class Stream:
         """``time.monotonic()`` since when a frame (this or one before it) waits for the model; None if none does."""
         self._last: Frame | None = None
         self._earlier: deque[Frame] = deque(maxlen=15)
-        self._newest: EncodedPicture | None = None
-        self._lookers = 0
         self._stopping = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"decode {name}", daemon=True)
@@ -178,30 +180,24 @@ class Stream:
                     self._tracker.options = _tracking_of(new)
             self._settings, self._revision = new, self._revision + 1
             self._analysis.set_rate(new.fps)
-            self._display.set_rate(new.display_fps)
+            self.showing.set_rate(new.display_fps)
             if new.paused and self._taken() is not None:
                 self._counts["paused"] += 1
         self._changed(self)
 
-    def look(self) -> None:
-        """One more viewer wants pictures."""
+    def regroup(self, group: str) -> None:
+        """Puts it into another group."""
         with self._lock:
-            self._lookers += 1
-
-    def unlook(self) -> None:
-        with self._lock:
-            self._lookers -= 1
+            if group == self._group:
+                return
+            self._group, self._revision = group, self._revision + 1
+        self._changed(self)
 
     def still(self) -> EncodedPicture | None:
         """The newest picture at hand, encoded now if none was lately; None before the first frame."""
         with self._lock:
-            newest, last, sequence = self._newest, self._last, self._sequence
-        if last is None or last.captured_at is None:
-            return newest
-        if newest is not None and newest.captured_at > last.captured_at - _STILL_SECONDS:
-            return newest
-        jpeg = encode_jpeg(last.image)
-        return EncodedPicture(self.name, sequence, last.time_seconds, last.captured_at, last.size, jpeg)
+            last, sequence = self._last, self._sequence
+        return self.showing.still(last, sequence)
 
     def status(self) -> StreamStatus:
         now = time.monotonic()
@@ -225,6 +221,8 @@ class Stream:
                 counts=self._counts | Counter({"dropped": source.counters.dropped if source else 0}),
                 reconnects=source.counters.reconnects if source else 0,
                 reused_fps=self._reused_rate.per_second(now),
+                group=self._group,
+                retry_seconds=None if source is None or source.retry_at is None else max(0.0, source.retry_at - now),
             )
 
     # -- the model's side
@@ -274,6 +272,7 @@ class Stream:
             else:
                 self._counts["analysed"] += 1
                 self._analysed_rate.add(now)
+        self.showing.learn(result)
 
     def keep(self, result: FrameResult) -> None:
         """Unchanged frames may have this answer from now on; called once it was handed out, so that it comes first."""
@@ -332,13 +331,15 @@ class Stream:
             self._picture_rate.add(now)
             settings = self._settings
             analyse = bool(self._extend(settings.tasks)) and self._analysis.due(now)
-            show = self._lookers > 0 and self._display.due(now)
+            show = self.showing.due(now)
             if analyse and settings.paused:
                 self._counts["paused"] += 1
         if analyse and not settings.paused:
             self._offer(self._seen(picture, source, settings, now))
+        captured = now if picture.captured_at is None else picture.captured_at
+        self.showing.see(picture, source.ring, captured)
         if show:
-            self._show(picture, settings, now)
+            self.showing.show(picture, self._sequence, settings, captured)
 
     def _seen(self, picture: Picture, source: Source, settings: StreamSettings, now: float) -> _Waiting:
         """The picture at the model's size and how it looks to the gate, which also decides on the budget ``auto``."""
@@ -388,15 +389,6 @@ class Stream:
             self._ready()
         else:
             self._reused(self, result)
-
-    def _show(self, picture: Picture, settings: StreamSettings, now: float) -> None:
-        size = display_size(picture.source_size, settings.display_width)
-        captured = now if picture.captured_at is None else picture.captured_at
-        jpeg = encode_jpeg(picture.scaled(size))
-        encoded = EncodedPicture(self.name, self._sequence, picture.time_seconds, captured, size, jpeg)
-        with self._lock:
-            self._newest = encoded
-        self._shown(encoded)
 
     def _enter(self, state: State, reason: str = "") -> None:
         if self._wake.is_set():  # asked to end or to start again: what the old source says does not matter now

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.resources import files
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from streamer.configuration import Configuration, StreamEntry
 from streamer.errors import OptionError
+from streamer.monitor import Monitor
 from streamer.server import Server
 from streamer.settings import StreamSettings
 from streamer.sources import open_source, stream_name
@@ -45,14 +46,15 @@ def watch(
     loop: bool = False,
     hwaccel: str | None = None,
     udp: bool = False,
+    watching: Callable[[VisionModel], Monitor] = Monitor,
 ) -> Iterator[Server]:
     """Watches the sources, and those of a configuration, and shows them: a running `Server`, whose ``url`` is the page;
     ended when the block ends.
 
-    ``settings``, ``loop``, ``hwaccel`` and ``udp`` are those of ``addresses``. Without a configuration that names a
-    data folder the history lasts as long as the block. Raises `SourceError` for files that do not exist and
-    `OptionError` for an address that cannot be listened on. A camera that cannot be reached does not raise: its state
-    says so, and it is tried again.
+    ``settings``, ``loop``, ``hwaccel`` and ``udp`` are those of ``addresses``; ``watching`` is as `Station` says.
+    Without a configuration that names a data folder the history lasts as long as the block. Raises `SourceError` for
+    files that do not exist and `OptionError` for an address that cannot be listened on. A camera that cannot be reached
+    does not raise: its state says so, and it is tried again.
     """
     given = configuration or Configuration()
     names = [entry.name for entry in given.streams]
@@ -63,7 +65,7 @@ def watch(
         added.append(StreamEntry(names[-1], address, settings or StreamSettings(), loop, udp, hwaccel))
     whole = replace(given, streams=(*given.streams, *added))
     with (
-        Station(model, whole) as station,
+        Station(model, whole, watching=watching) as station,
         Server(
             station.monitor, host=host, port=port, token=token, host_names=host_names, station=station, tls=tls
         ) as server,

@@ -10,8 +10,10 @@ import pytest
 from pycocotools.coco import COCO
 
 from streamer.display import encode_jpeg
-from streamer.history import History
+from streamer.geometry import Box
+from streamer.history import Correction, History
 from streamer.kept import Changes
+from streamer.results import Detection
 from streamer.rules import Condition, Rule
 from streamer.server.access import Tokens
 from streamer.sources.synthetic import draw
@@ -21,6 +23,7 @@ from tests.test_cli import Run, run
 __all__ = ["run"]
 
 NOW = time.time()
+WOLF = Correction((Detection("wolf", Box(0.1, 0.2, 0.5, 0.6)),), "A wolf", "anna", NOW)
 DOG = Rule("dog", when=Condition(labels=("dog",)), confirm=2, release=1, cooldown_seconds=0)
 
 
@@ -117,3 +120,19 @@ def test_a_configuration_names_the_data(run: Run, data: Path, tmp_path: Path) ->
     path = tmp_path / "streams.toml"
     path.write_text(f"data = {json.dumps(str(data))}\n")
     assert len(run("search", "-c", path, "--json", "--limit", 100).rows) == 11
+
+
+@pytest.mark.parametrize(
+    ("words", "pictures", "labels"), [((), 10, ["car", "dog"]), (("--corrected",), 10, ["car", "dog", "wolf"]),
+                                      (("--only-corrected",), 1, ["wolf"])],
+)  # fmt: skip
+def test_an_excerpt_has_what_people_corrected(
+    run: Run, data: Path, tmp_path: Path, words: tuple[str, ...], pictures: int, labels: list[str]
+) -> None:
+    with History(data) as history:
+        history.correct(history.search(streams=["gate"], limit=1)[0].id, WOLF)
+    said = run("excerpt", "gate", "--data", data, "-o", tmp_path / "out", "--formats", "coco", *words)
+    assert said.code == 0, said.words
+    coco = json.loads((tmp_path / "out" / "gate.coco.json").read_text())
+    assert len(coco["images"]) == pictures
+    assert sorted(one["name"] for one in coco["categories"]) == labels

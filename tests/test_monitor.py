@@ -83,12 +83,22 @@ def test_a_slow_model_gets_the_newest_frame_and_the_rest_is_counted() -> None:
     assert counts["analysed"] + counts["replaced"] <= counts["pictures"]
 
 
+def test_a_camera_that_dies_unseen_and_unasked_has_a_last_picture(monitor: Monitor) -> None:
+    monitor.add("a", lambda: Camera(fps=30, last=3), replace(FAST, tasks=()))
+    eventually(lambda: monitor.status("a").state == "ended")
+    still = monitor.still("a")
+    assert still is not None
+    decoded = cv2.imdecode(np.frombuffer(still.jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None
+    assert decoded.shape[:2] == (270, 480)
+
+
 def test_pictures_are_encoded_once_and_only_while_somebody_looks(monitor: Monitor) -> None:
     listener = Listener(monitor)
     camera = Camera(fps=30)
     monitor.add("a", lambda: camera, replace(FAST, display_width=320, tasks=()))
     eventually(lambda: monitor.status("a").counts.get("pictures", 0) > 10)
-    assert camera.scaled == []
+    assert camera.scaled == [(480, 270)], "one that is kept in case the camera dies"
     first, second = monitor.look("a"), monitor.look("a")
     eventually(lambda: len(listener.pictures()) >= 5)
     assert len(listener.pictures()) >= len(camera.scaled) - 1, "scaled more often than shown"

@@ -17,7 +17,8 @@ from streamer.errors import ModelError
 from streamer.frames import Frame
 from streamer.models.base import Request
 from streamer.models.scripted import ScriptedModel
-from streamer.monitor import MAX_QUESTIONS, Monitor
+from streamer.monitor import Monitor
+from streamer.questions import MAX_QUESTIONS
 from streamer.results import FrameResult
 from streamer.settings import StreamSettings
 from streamer.tasks import Task

@@ -119,6 +119,8 @@ def test_an_alert_begins_is_described_ends_and_has_its_clip(run: Callable[..., S
     assert len(numbers) >= 20, "a second after it at least"
     begun = round((last.media_seconds or 0) * 20)
     assert numbers[0] <= begun % 200 or numbers[0] > numbers[-1]
+    before = last.started_at - station.history.clip_path(last.clip).stat().st_mtime  # of its first picture
+    assert abs((begun - round(before * 20) - numbers[0] + 100) % 200 - 100) <= 10, "in step within half a second"
     assert station.history.alert(last.id) == last
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,23 +18,29 @@ from streamer.commands.options import (
     Detect,
     Device,
     Dtype,
+    GpusPerModel,
     Hwaccel,
     Json,
     Model,
+    Models,
     ModelUrl,
+    Part,
     Prompt,
     Quantize,
+    RayAddress,
     Revision,
     Tasks,
     sampling_words,
     tasks_of,
 )
 from streamer.commands.reporting import Report
+from streamer.commands.spreading import spread_model, spread_options
 from streamer.errors import OptionError, OutputError, SourceError, StreamerError
 from streamer.models import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from streamer.identify import Track
+    from streamer.models.base import VisionModel
     from streamer.sampling import Sampling
     from streamer.sources.finding import Found
 
@@ -76,11 +82,15 @@ def annotate(
     quantize: Quantize = None,
     revision: Revision = None,
     hwaccel: Hwaccel = None,
+    ray: RayAddress = None,
+    gpus_per_model: GpusPerModel = None,
+    models: Models = None,
+    part: Part = None,
     json: Json = False,
 ) -> None:
     """Caption and detect on the frames of files: a journal of JSON lines, an annotated video, other formats for each.
     Started again, a job goes on where it was."""
-    from streamer.annotate import AnnotateRun
+    from streamer.cluster.spread import run_class
     from streamer.filejob import AnnotateOptions
     from streamer.outputs.atomic import check_folder
     from streamer.outputs.formats import parse_formats
@@ -102,6 +112,7 @@ def annotate(
         summary=summary,
         workers=workers,
     )
+    spread = spread_options(ray, gpus_per_model, models, part, url=model_url)
     report = Report(json=json)
     found = _found(files or (), listed, report, recursive=recursive)
     addresses = [one.address for one in found]
@@ -112,10 +123,17 @@ def annotate(
         jobs = _not_in_the_way(jobs, output, options.formats, report)
     if not jobs:
         report.end()
+    loading: AbstractContextManager[VisionModel] = (
+        loaded_model(model, url=model_url, device=device, dtype=dtype, quantize=quantize, revision=revision)
+        if spread is None
+        else spread_model(
+            model, spread, url=model_url, device=device, dtype=dtype, quantize=quantize, revision=revision
+        )
+    )
     with (
-        loaded_model(model, device=device, dtype=dtype, quantize=quantize, revision=revision, url=model_url) as loaded,
+        loading as loaded,
         job_progress(len(jobs), json=json, titles=report.titles) as progress,
-        closing(iter(AnnotateRun(jobs, loaded, options, output=output, progress=progress.advance))) as events,
+        closing(iter(run_class(loaded)(jobs, loaded, options, output=output, progress=progress.advance))) as events,
     ):
         report.follow(events, progress)
     report.end()

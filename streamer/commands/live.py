@@ -12,17 +12,20 @@ import typer
 
 from streamer import terminal
 from streamer.allocator import keep_what_is_loaded
+from streamer.commands.clustering import check_gpus, live_model
 from streamer.commands.opening import check_there, loaded_model
 from streamer.commands.options import (
     Detect,
     Device,
     Dtype,
+    GpusPerModel,
     Hwaccel,
     LiveBudget,
     Model,
     ModelUrl,
     Prompt,
     Quantize,
+    RayAddress,
     Revision,
     Tasks,
     live_budget,
@@ -100,6 +103,8 @@ def watch(
     revision: Revision = None,
     hwaccel: Hwaccel = None,
     udp: Annotated[bool, typer.Option(help="RTSP over UDP instead of TCP.")] = False,
+    ray: RayAddress = None,
+    gpus_per_model: GpusPerModel = None,
 ) -> None:
     """Watch cameras, streams or files live in the browser."""
     from streamer.settings import StreamSettings
@@ -110,12 +115,15 @@ def watch(
     if not sources and not configuration.streams and config is None:
         raise OptionError("sources", "none", "a camera, stream or file, or a configuration (-c streams.toml)")
     check_there(sources or [])
-    with loaded_model(
-        model, device=device, dtype=dtype, quantize=quantize, revision=revision, url=model_url, live=True
-    ) as loaded:
+    check_gpus(ray, gpus_per_model, url=model_url)
+    with live_model(
+        model, ray=ray, gpus_per_model=gpus_per_model, url=model_url,
+        device=device, dtype=dtype, quantize=quantize, revision=revision,
+    ) as (loaded, watching):  # fmt: skip
         _serve(
             sources or [], loaded, settings, configuration=configuration, host=host, port=port, token=token,
             host_names=host_name or [], tls=tls, loop=loop, browser=browser, hwaccel=hwaccel, udp=udp,
+            watching=watching,
         )  # fmt: skip
 
 

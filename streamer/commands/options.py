@@ -11,6 +11,7 @@ import typer
 from streamer.errors import OptionError
 from streamer.gemma.budget import check_budget
 from streamer.models.base import BUDGETS
+from streamer.often import sampling_words as sampling_words
 from streamer.tasks import Task, parse_task
 
 
@@ -57,6 +58,17 @@ Prompt = Annotated[str | None, typer.Option(help="Your own words instead of the 
 Tasks = Annotated[
     list[str] | None, typer.Option("--task", help="caption, read, compare, detect:…, ask:…, check:…; may be repeated.")
 ]
+RayAddress = Annotated[
+    str | None,
+    typer.Option("--ray", help="Work on a Ray cluster: auto, host:port, ray://host:port, or local (docs/scaling.md)."),
+]
+GpusPerModel = Annotated[
+    float | None, typer.Option(help="With --ray: GPUs a loaded model has, such as 0.5; 1 where a node has any.")
+]
+Models = Annotated[str | None, typer.Option(help="With --ray: loaded models, N or MIN,MAX; as many as fit by default.")]
+Part = Annotated[
+    float | None, typer.Option(help="With --ray: seconds of a long file that a node decodes in one go; 300 by default.")
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON lines on standard output, for programs.")]
 
 
@@ -76,13 +88,3 @@ def _distinct(tasks: list[Task]) -> Iterator[Task]:
     for task in tasks:
         seen[task.name] = seen.get(task.name, 0) + 1
         yield task if seen[task.name] == 1 else replace(task, name=f"{task.name}-{seen[task.name]}")
-
-
-def sampling_words(text: str) -> str:
-    """``2s`` and ``0.5`` read as ``every 2 s`` and ``every 0.5 s``; all else as it is."""
-    number = text.strip().lower().removesuffix("s").strip()
-    try:
-        float(number)
-    except ValueError:
-        return text
-    return f"every {number} s"

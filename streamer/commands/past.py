@@ -148,6 +148,12 @@ def excerpt(
     formats: Annotated[str, typer.Option(help="As annotate takes them, but mp4; jsonl is always written.")] = "jsonl",
     since: Since = None,
     until: Until = None,
+    corrected: Annotated[
+        bool, typer.Option("--corrected", help="What people corrected in place of the model's answers.")
+    ] = False,
+    only_corrected: Annotated[
+        bool, typer.Option("--only-corrected", help="Only pictures whose answers somebody corrected, as corrected.")
+    ] = False,
     config: Config = None,
     data: Data = None,
 ) -> None:
@@ -162,7 +168,14 @@ def excerpt(
         raise OptionError("formats", "mp4", ", ".join(possible) + ": kept pictures make no video")
     now = time.time()
     with opened_history(config, data) as history:
-        written = write_excerpt(history, stream, output, since=moment(since, now), until=moment(until, now))
+        written = write_excerpt(
+            history,
+            stream,
+            output,
+            since=moment(since, now),
+            until=moment(until, now),
+            corrected="only" if only_corrected else "yes" if corrected else "no",
+        )
     if written.left_out:
         terminal.notice(f"{written.left_out} results have no picture or no answer, and are left out")
     terminal.out.print(f"wrote {written.journal} ({written.rows} pictures)", markup=False)

@@ -82,7 +82,7 @@ class Database:
                     for name in ("page_count", "freelist_count", "page_size")
                 )
                 return (pages - free) * size
-            names = "('results', 'result_labels', 'files', 'alerts', 'alert_revisions', 'notices')"
+            names = "('results', 'result_labels', 'files', 'alerts', 'alert_revisions', 'notices', 'corrections')"
             statement = f"SELECT COALESCE(SUM(pg_total_relation_size(oid)), 0) FROM pg_class WHERE relname IN {names}"
             statement += " AND relkind = 'r' AND pg_table_is_visible(oid)"
             return int(connection.execute(text(statement)).scalar_one())

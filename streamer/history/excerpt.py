@@ -14,7 +14,7 @@ from streamer.outputs.jsonl import JournalWriter
 from streamer.outputs.naming import output_names
 
 if TYPE_CHECKING:
-    from streamer.history.search import Found
+    from streamer.history.search import Corrected, Found
     from streamer.history.store import History
 
 _PAGE = 200
@@ -38,10 +38,12 @@ def write_excerpt(
     since: float | None = None,
     until: float | None = None,
     caveat: str | None = None,
+    corrected: Corrected = "no",
 ) -> Excerpt:
     """``NAME.pictures/000000.jpg…`` and ``NAME.jsonl`` in ``folder``, for `streamer.export.export`.
 
-    A row a kept picture, in order of time; ``time_seconds`` counts from the first one. Raises `OptionError` where there
+    A row a kept picture, in order of time; ``time_seconds`` counts from the first one. ``corrected``: whose answers,
+    and whether only pictures that somebody corrected. Raises `OptionError` where there
     is none, `HistoryError` and `OutputError`.
     """
     name = output_names([stream])[0]
@@ -49,7 +51,7 @@ def write_excerpt(
     kept: list[Found] = []
     left_out = 0
     with replacing_folder(pictures) as temporary:
-        for found in _in_order(history, stream, since, until):
+        for found in _in_order(history, stream, since, until, corrected):
             try:
                 jpeg = None if found.picture is None or found.result.error else history.picture(found.picture)
             except (OptionError, HistoryError):  # removed meanwhile
@@ -60,18 +62,24 @@ def write_excerpt(
             (temporary / f"{len(kept):06d}.jpg").write_bytes(jpeg)
             kept.append(found)
         if not kept:
-            raise OptionError("stream", stream, "one with pictures in that time")
+            what = "corrected pictures" if corrected == "only" else "pictures"
+            raise OptionError("stream", stream, f"one with {what} in that time")
     journal = folder / f"{name}.jsonl"
     _write_journal(journal, pictures, kept, caveat)
     return Excerpt(journal, len(kept), left_out)
 
 
-def _in_order(history: History, stream: str, since: float | None, until: float | None) -> Iterator[Found]:
+def _in_order(
+    history: History, stream: str, since: float | None, until: float | None, corrected: Corrected
+) -> Iterator[Found]:
     """Pages come newest first; only the rows are held, not the pictures."""
     pages: list[Found] = []
     cursor = None
-    while page := history.search(streams=(stream,), since=since, until=until, limit=_PAGE, before=cursor):
-        pages += page
+    only = True if corrected == "only" else None
+    while page := history.search(
+        streams=(stream,), since=since, until=until, corrected=only, limit=_PAGE, before=cursor
+    ):
+        pages += page if corrected == "no" else [replace(found, result=found.corrected) for found in page]
         cursor = page[-1].cursor
     return reversed(pages)
 

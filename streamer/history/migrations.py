@@ -80,10 +80,19 @@ _ALERTS = (
     "CREATE INDEX notices_by_alert ON notices (alert)",
 )
 
+_CORRECTIONS = (
+    """CREATE TABLE corrections (
+        id {serial}, result {whole} NOT NULL, at {real} NOT NULL, author TEXT NOT NULL, document TEXT
+    )""",
+    "CREATE INDEX corrections_by_result ON corrections (result, id)",
+    "ALTER TABLE results ADD COLUMN corrected {whole}",
+    "CREATE INDEX results_corrected ON results (corrected) WHERE corrected IS NOT NULL",
+)
+
 
 def _steps(dialect: str) -> Sequence[Sequence[str]]:
     """Each makes the version that its place says, counted from 1."""
-    return ((*_RESULTS, *_FULL_TEXT[dialect]), _ALERTS)
+    return ((*_RESULTS, *_FULL_TEXT[dialect]), _ALERTS, _CORRECTIONS)
 
 
 NEWEST = len(_steps("sqlite"))

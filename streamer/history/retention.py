@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or
 
 from streamer.history.database import Database
 from streamer.history.pictures import LEFT_OVER_SECONDS, Shelf
-from streamer.history.schema import ALERTS, FILES, LABELS, NOTICES, RESULTS, REVISIONS
+from streamer.history.schema import ALERTS, CORRECTIONS, FILES, LABELS, NOTICES, RESULTS, REVISIONS
 
 STEP = 200
 """Rows a transaction: writers wait for no more than that."""
@@ -22,8 +22,9 @@ DAY = 86400.0
 class Retention:
     """Removes from one history's database and folder. Raises `HistoryError`; called again, it goes on.
 
-    A result goes with its picture, an alert with its messages, snapshot and clip. Files are removed before their rows,
-    so a crash in between leaves rows that are removed next time, and no file that nothing knows of.
+    A result goes with its picture, unless a person's correction of it counts: then both stay, and the picture is not
+    counted as something that takes room. An alert goes with its messages, snapshot and clip. Files are removed before
+    their rows, so a crash in between leaves rows that are removed next time, and no file that nothing knows of.
     """
 
     def __init__(
@@ -33,11 +34,15 @@ class Retention:
         self._keep_days, self._keep_alert_days, self._keep_bytes = keep_days, keep_alert_days, keep_bytes
         self._swept_at = -DAY
 
+    def limit(self, *, keep_days: float, keep_alert_days: float, keep_bytes: int) -> None:
+        """Holds from the next step on; from any thread, as each limit holds by itself."""
+        self._keep_days, self._keep_alert_days, self._keep_bytes = keep_days, keep_alert_days, keep_bytes
+
     def run(self, now: float, enough: Callable[[], bool] = lambda: False) -> None:
         """``now``: Unix seconds. Ends early, between two steps, where ``enough()``."""
         before = now - self._keep_days * DAY
         steps: tuple[Callable[[], bool], ...] = (
-            lambda: self._remove_results(and_(RESULTS.c.at < before, RESULTS.c.until < before)),
+            lambda: self._remove_results(and_(RESULTS.c.at < before, RESULTS.c.until < before, _UNTOUCHED)),
             lambda: self._remove_loose(FILES.c.at < before),
             lambda: self._remove_alerts(ALERTS.c.updated_at < now - self._keep_alert_days * DAY),
             lambda: self._remove_excess(now),
@@ -76,8 +81,10 @@ class Retention:
         self._shelf.remove(set(names) - kept)
         ids = [row.id for row in rows]
         with self._database.writing() as connection:
-            connection.execute(delete(LABELS).where(LABELS.c.result.in_(ids)))
-            connection.execute(delete(RESULTS).where(RESULTS.c.id.in_(ids)))
+            goes = delete(RESULTS).where(RESULTS.c.id.in_(ids), _UNTOUCHED)  # not what was corrected just now
+            gone = list(connection.scalars(goes.returning(RESULTS.c.id)))
+            connection.execute(delete(LABELS).where(LABELS.c.result.in_(gone)))
+            connection.execute(delete(CORRECTIONS).where(CORRECTIONS.c.result.in_(gone)))
             connection.execute(delete(FILES).where(FILES.c.name.in_(set(names) - kept)))
             connection.execute(update(FILES).where(FILES.c.name.in_(kept)).values(kind="alert"))
         return True
@@ -116,7 +123,7 @@ class Retention:
         if self._bytes() <= self._keep_bytes:
             return False
         on_disk = exists().where(FILES.c.name == RESULTS.c.picture, FILES.c.home == self._shelf.home)
-        weighs = true() if self._database.is_sqlite else on_disk
+        weighs = _UNTOUCHED if self._database.is_sqlite else and_(on_disk, _UNTOUCHED)
         with self._database.reading() as connection:
             times = select(RESULTS.c.at).where(weighs).order_by(RESULTS.c.at, RESULTS.c.id).limit(STEP)
             last = connection.scalar(select(func.max(times.subquery().c.at)))
@@ -130,7 +137,8 @@ class Retention:
     def _bytes(self) -> int:
         with self._database.reading() as connection:
             query = select(func.coalesce(func.sum(FILES.c.bytes), 0)).where(FILES.c.home == self._shelf.home)
-            files = int(connection.scalar(query) or 0)
+            stays = query.join(RESULTS, RESULTS.c.picture == FILES.c.name).where(RESULTS.c.corrected.is_not(None))
+            files = int(connection.scalar(query) or 0) - int(connection.scalar(stays) or 0)
         return files + (self._database.bytes() if self._database.is_sqlite else 0)
 
     def _measure_clips(self) -> None:
@@ -169,6 +177,7 @@ class Retention:
             connection.execute(delete(FILES).where(FILES.c.name.in_(names)))
 
 
+_UNTOUCHED = RESULTS.c.corrected.is_(None)
 _LOOSE = and_(
     FILES.c.kind != "result",
     ~exists().where(or_(ALERTS.c.snapshot == FILES.c.name, ALERTS.c.clip == FILES.c.name)),

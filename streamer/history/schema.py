@@ -16,6 +16,7 @@ RESULTS = Table(
     Column("words", Text, nullable=False),  # `words.indexed`
     Column("document", Text, nullable=False),  # `rows.result_document`
     Column("picture", Text),
+    Column("corrected", Integer),  # id of the correction that counts; null where the model's answer does
 )
 LABELS = Table(
     "result_labels",
@@ -55,6 +56,15 @@ REVISIONS = Table(
     Column("alert", Text, primary_key=True),
     Column("revision", Integer, primary_key=True),
     Column("document", Text, nullable=False),
+)
+CORRECTIONS = Table(
+    "corrections",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("result", Integer, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("document", Text),  # `correcting.Correction`; null: from then on the model's answer counted again
 )
 NOTICES = Table(
     "notices",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +18,7 @@ from sqlalchemy import func, insert, select
 from streamer.alerts import Alert
 from streamer.errors import HistoryError, OptionError
 from streamer.history.alerting import AlertRows, NoticeRows
+from streamer.history.correcting import CorrectionRows
 from streamer.history.database import Database
 from streamer.history.pictures import Shelf
 from streamer.history.recording import Recorder
@@ -35,12 +36,13 @@ class HistoryOptions:
     """What a history keeps, and how much may wait."""
 
     keep_days: float = 30.0
-    """Of results and their pictures."""
+    """Of results and their pictures; those that somebody corrected stay."""
     keep_alert_days: float = 365.0
     """Of alerts with their messages, snapshots and clips."""
     keep_bytes: int = 10 * 2**30
     """Of pictures, clips and the SQLite database together; what is oldest goes first, results before alerts. Rows on
-    PostgreSQL are not counted: they lie on its server, and go by age or with their pictures."""
+    PostgreSQL are not counted: they lie on its server, and go by age or with their pictures. Nor are the pictures of
+    corrected results, which stay."""
     queue: int = 1000
     """Results that may wait to be written; then the oldest is dropped."""
     queue_bytes: int = 64 * 2**20
@@ -83,7 +85,7 @@ class Counts:
     """Results that were not written since the history was opened."""
 
 
-class History(AlertRows, NoticeRows, ResultRows):
+class History(AlertRows, CorrectionRows, NoticeRows, ResultRows):
     """Opens the history in ``folder``, its database there or at ``url``. A context manager; used from any thread.
 
     ``folder`` holds ``history.sqlite`` (without ``url``), ``pictures`` and ``clips``. Several programs may have it open
@@ -221,6 +223,13 @@ class History(AlertRows, NoticeRows, ResultRows):
             waiting=self._writer.waiting,
             dropped=self.dropped,
         )
+
+    def limit(self, *, keep_days: float, keep_alert_days: float, keep_bytes: int) -> None:
+        """From now on so much is kept; what is beyond it goes with the next `retain`. Raises `OptionError`."""
+        self.options = replace(
+            self.options, keep_days=keep_days, keep_alert_days=keep_alert_days, keep_bytes=keep_bytes
+        )
+        self._retention.limit(keep_days=keep_days, keep_alert_days=keep_alert_days, keep_bytes=keep_bytes)
 
     def retain(self, now: float | None = None) -> None:
         """Removes what is too old at Unix seconds ``now``, and too much; done once a minute by itself. Raises

@@ -7,21 +7,24 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from streamer.alerts import Alert
-from streamer.display import EncodedPicture
+from streamer.display import CarriedBoxes, EncodedPicture
 from streamer.errors import OptionError, StreamerError
 from streamer.monitor import Event, Monitor, StreamRemoved
+from streamer.passthrough import VideoPacket
 from streamer.results import FrameResult
 from streamer.server import protocol
 from streamer.server.access import Access
 from streamer.server.controls import Controls
 from streamer.server.inbox import Inbox
+from streamer.server.looking import Looking
 from streamer.server.outbox import Outbox
-from streamer.server.picture import picture_message
+from streamer.server.picture import packet_message, picture_message
 from streamer.settings import StreamSettings, StreamStatus
 
 if TYPE_CHECKING:
@@ -42,11 +45,10 @@ OPEN_TO_VIEWERS = (protocol.Pictures, protocol.Acknowledge)
 class Viewer:
     """One connected page or program."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, monitor: Monitor) -> None:
         self.access = access
         self.outbox = Outbox()
-        self.looking: dict[str, Callable[[], None]] = {}
-        """Streams whose pictures it wants -> how to stop asking the job for them."""
+        self.looking = Looking(monitor, self.outbox)
 
     def tell(self, message: Told) -> None:
         self.outbox.put_event(message.model_dump_json())
@@ -58,8 +60,18 @@ class Hub:
     What each viewer is told and may ask follows its `Access`: it hears nothing of streams that it may not see.
     """
 
-    def __init__(self, monitor: Monitor, controls: Controls, *, version: str, alerting: Alerting | None = None) -> None:
+    def __init__(
+        self,
+        monitor: Monitor,
+        controls: Controls,
+        *,
+        version: str,
+        alerting: Alerting | None = None,
+        trouble: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """``trouble()``: what cannot be kept at the moment."""
         self._monitor, self._controls, self._version, self._alerting = monitor, controls, version, alerting
+        self._look_for_trouble, self._trouble = trouble, trouble()
         self._viewers: set[Viewer] = set()
         self._numbers: dict[str, int] = {}
         self._recent: dict[str, deque[Result]] = {}
@@ -107,17 +119,17 @@ class Hub:
         """A new viewer, told everything that it may know. Raises `OptionError` where there are too many."""
         if len(self._viewers) >= MAX_VIEWERS:
             raise OptionError("viewer", len(self._viewers) + 1, f"at most {MAX_VIEWERS} viewers at once")
-        viewer = Viewer(access)
+        viewer = Viewer(access, self._monitor)
         viewer.tell(self._hello(access))
         viewer.tell(self._snapshot(access))
+        if self._trouble is not None and access.admin:
+            viewer.tell(protocol.Trouble(time=time.time(), words=self._trouble))
         self._viewers.add(viewer)
         return viewer
 
     def leave(self, viewer: Viewer) -> None:
         self._viewers.discard(viewer)
-        for unlook in viewer.looking.values():
-            unlook()
-        viewer.looking.clear()
+        viewer.looking.close()
 
     def _hello(self, access: Access) -> protocol.Hello:
         model = self._monitor.model
@@ -144,9 +156,21 @@ class Hub:
         """Rates, counts and stalls change without an event."""
         while True:
             await asyncio.sleep(STATUS_SECONDS)
+            self._tell_trouble(self._look_for_trouble())
             if self._viewers:
                 for status in self._monitor.statuses():
                     self._deliver(status)
+            for viewer in tuple(self._viewers):
+                with contextlib.suppress(OptionError):  # a stream has gone at this moment: `_forget` comes
+                    viewer.looking.tend(time.monotonic())
+
+    def _tell_trouble(self, words: str | None) -> None:
+        if words == self._trouble:
+            return
+        self._trouble = words
+        for viewer in self._viewers:
+            if viewer.access.admin:
+                viewer.tell(protocol.Trouble(time=time.time(), words=words))
 
     def _deliver(self, event: Event | Alert) -> None:
         match event:
@@ -154,6 +178,10 @@ class Hub:
                 self._deliver_alert(event)
             case EncodedPicture():
                 self._deliver_picture(event)
+            case CarriedBoxes():
+                self._deliver_boxes(event)
+            case VideoPacket():
+                self._deliver_packet(event)
             case FrameResult():
                 self._deliver_result(event)
             case StreamStatus():
@@ -162,11 +190,22 @@ class Hub:
                 self._forget(event)
 
     def _deliver_picture(self, picture: EncodedPicture) -> None:
-        wanting = [viewer for viewer in self._viewers if picture.stream in viewer.looking]
-        if wanting and (number := self._numbers.get(picture.stream)) is not None:
-            message = picture_message(number, picture)
-            for viewer in wanting:
-                viewer.outbox.put_picture(picture.stream, message)
+        if (number := self._numbers.get(picture.stream)) is not None:
+            message = cache(lambda: picture_message(number, picture))
+            for viewer in self._viewers:
+                viewer.looking.picture(picture, message)
+
+    def _deliver_boxes(self, boxes: CarriedBoxes) -> None:
+        if boxes.stream in self._numbers:
+            text = cache(lambda: protocol.boxes_message(boxes).model_dump_json())
+            for viewer in self._viewers:
+                viewer.looking.boxes(boxes, text)
+
+    def _deliver_packet(self, packet: VideoPacket) -> None:
+        if (number := self._numbers.get(packet.stream)) is not None:
+            message = cache(lambda: packet_message(number, packet))
+            for viewer in self._viewers:
+                viewer.looking.packet(number, packet, message)
 
     def _deliver_result(self, result: FrameResult) -> None:
         if result.stream not in self._numbers:
@@ -209,8 +248,7 @@ class Hub:
         self._recent.pop(event.stream, None)
         message = protocol.Removed(time=time.time(), stream=event.stream, sequence=event.number)
         for viewer in self._seeing(event.stream):
-            if unlook := viewer.looking.pop(event.stream, None):
-                unlook()
+            viewer.looking.forget(event.stream)
             viewer.outbox.forget(event.stream)
             viewer.tell(message)
 
@@ -247,8 +285,8 @@ class Hub:
             raise OptionError("command", message.type, "one that a viewer may give; this one needs an admin's token")
         controls = self._controls
         match message:
-            case protocol.Pictures(streams=streams):
-                await self._show(viewer, frozenset(streams))
+            case protocol.Pictures(streams=streams, widths=widths, video=video):
+                await self._show(viewer, {name: widths.get(name, 0) for name in streams}, frozenset(video))
             case protocol.Acknowledge(alert=alert):
                 await asyncio.to_thread(self._acknowledge, viewer.access, alert)
             case protocol.Set(stream=stream):
@@ -273,23 +311,17 @@ class Hub:
             raise OptionError("alert", id, "an alert that is there")
         self._controls.acknowledge(id, access.name)
 
-    async def _show(self, viewer: Viewer, wanted: frozenset[str]) -> None:
-        for name in wanted:
+    async def _show(self, viewer: Viewer, widths: dict[str, int], video: frozenset[str]) -> None:
+        for name in widths:
             if not viewer.access.sees(name):
                 raise OptionError("stream", name, "a stream that is there")
-        for name in viewer.looking.keys() - wanted:
-            viewer.looking.pop(name)()
-        viewer.outbox.keep_pictures(wanted)
-        for name in wanted - viewer.looking.keys():
-            viewer.looking[name] = self._look(viewer, name)
+        try:
+            fresh = viewer.looking.want(widths, video)
+        except OptionError:
+            if viewer.access.streams:  # the monitor's own words name all streams
+                raise OptionError("stream", ", ".join(widths), "streams that are there") from None
+            raise
+        for name in fresh:
             still = await asyncio.to_thread(self._monitor.still, name)
             if still is not None and name in viewer.looking and name in self._numbers:
                 viewer.outbox.put_picture(name, picture_message(self._numbers[name], still))
-
-    def _look(self, viewer: Viewer, name: str) -> Callable[[], None]:
-        try:
-            return self._monitor.look(name)
-        except OptionError:
-            if viewer.access.streams:  # the monitor's own words name all streams
-                raise OptionError("stream", name, "a stream that is there") from None
-            raise

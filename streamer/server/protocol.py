@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from streamer import alerts
+from streamer.display import CarriedBoxes
 from streamer.models.base import BUDGETS
 from streamer.results import FrameResult
 from streamer.server.parts import (
@@ -73,6 +74,8 @@ class Stream(_Told):
     picture_fps: float
     counts: dict[str, int]
     reconnects: int
+    group: str = ""
+    retry: float | None = Field(default=None, description="Unix seconds of the next try of a source that is away")
 
 
 class Result(_Told):
@@ -98,6 +101,18 @@ class Result(_Told):
     error: str | None
 
 
+class Boxes(_Told):
+    """Where things are on a picture that was shown, between results: carried there from the newest one by what moved.
+    Only of streams whose pictures the viewer asked for; a newer one takes the place of one that waits."""
+
+    type: Literal["boxes"] = "boxes"
+    stream: str
+    sequence: int
+    captured: float
+    media_seconds: float
+    detections: tuple[DetectionPart, ...]
+
+
 class Alert(_Told):
     """An alert as it stands, at every change; the one of that ``alert`` with the highest ``sequence`` counts."""
 
@@ -120,6 +135,14 @@ class Alert(_Told):
     acknowledged: float | None
     acknowledged_by: str | None
     faults: dict[str, str]
+
+
+class Trouble(_Told):
+    """What cannot be kept at the moment, as where the disk is full; ``words`` is None once all is well again. To admins
+    alone."""
+
+    type: Literal["trouble"] = "trouble"
+    words: str | None
 
 
 class Snapshot(_Told):
@@ -154,7 +177,7 @@ class Pong(_Told):
     sent: float
 
 
-Told = Hello | Snapshot | Stream | Result | Alert | Removed | Ack | Pong
+Told = Hello | Snapshot | Stream | Result | Boxes | Alert | Trouble | Removed | Ack | Pong
 _TOLD: TypeAdapter[Told] = TypeAdapter(Annotated[Told, Field(discriminator="type")])
 
 
@@ -199,6 +222,11 @@ class Pictures(_Command):
 
     type: Literal["pictures"] = "pictures"
     streams: Annotated[tuple[Name, ...], Field(max_length=64)]
+    video: Annotated[tuple[Name, ...], Field(max_length=64)] = ()
+    """Those of them that may come as H.264, as the camera sends it."""
+    widths: Annotated[dict[Name, Annotated[int, Field(ge=0, le=8192)]], Field(max_length=64)] = Field(
+        default_factory=dict, description="Stream -> pixels across on the viewer's screen; else as its settings say"
+    )
 
 
 class Set(_Changes):
@@ -321,6 +349,20 @@ def stream_message(status: StreamStatus) -> Stream:
         picture_fps=round(status.picture_fps, 3),
         counts=dict(status.counts),
         reconnects=status.reconnects,
+        group=status.group,
+        retry=None if status.retry_seconds is None else round(now + status.retry_seconds, 3),
+    )
+
+
+def boxes_message(boxes: CarriedBoxes) -> Boxes:
+    now = time.time()
+    return Boxes(
+        time=now,
+        stream=boxes.stream,
+        sequence=boxes.sequence,
+        captured=now - (time.monotonic() - boxes.captured_at),
+        media_seconds=boxes.time_seconds,
+        detections=tuple(map(DetectionPart.of, boxes.detections)),
     )
 
 

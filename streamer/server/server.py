@@ -74,7 +74,8 @@ class Server:
         self.monitor = monitor
         controls = MonitorControls(monitor, admit) if station is None else StationControls(station)
         alerting = None if station is None else station.alerting
-        self._hub = Hub(monitor, controls, version=_version(), alerting=alerting)
+        trouble = (lambda: None) if station is None else (lambda: station.history.fault)
+        self._hub = Hub(monitor, controls, version=_version(), alerting=alerting, trouble=trouble)
         app = create_app(
             self._hub,
             tokens=Tokens(None if station is None else station.tokens_path, owner=self.token),

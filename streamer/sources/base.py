@@ -74,6 +74,13 @@ class Picture(ABC):
     time_base: Fraction | None
     captured_at: float | None
     decode_ms: float
+    round: int = 0
+    """Which opening of its source it is from, as `EncodedPacket.round`."""
+
+    @property
+    def as_sent(self) -> bool:
+        """Whether it is shown just as it was encoded: upright, progressive, plain 8-bit colours."""
+        return False
 
     @abstractmethod
     def scaled(self, size: Size) -> NDArray[np.uint8]:
@@ -87,6 +94,8 @@ class Source(ABC):
     """True where pictures come at their own pace and are lost when nobody takes them."""
     state: State = "live"
     """What it is doing. Only a source that waits for pictures and comes back by itself is ever in another one."""
+    retry_at: float | None = None
+    """``time.monotonic()`` of its next try while it is ``waiting``; None otherwise."""
 
     @property
     @abstractmethod

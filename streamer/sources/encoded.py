@@ -70,6 +70,8 @@ class EncodedPacket:
     """Whether decoding can begin here."""
     captured_at: float
     """When it came (`time.monotonic`)."""
+    round: int = 0
+    """Which opening of its source it is from: times begin anew with each connection, and each round of a loop."""
 
     @property
     def cost_bytes(self) -> int:
@@ -92,6 +94,8 @@ class Tap:
         self, take: Callable[[EncodedPacket], None], clock: Callable[[], float], *, timed: bool = True
     ) -> None:
         self._take, self._clock, self._timed = take, clock, timed
+        self.round = 0
+        """Of the packets that come."""
         self._stream: VideoStream | None = None
         self._extradata: bytes | None = None
         self._telling: list[bytes] = []
@@ -109,7 +113,7 @@ class Tap:
         if key:
             self._compare(stream, data)
         if self._begun and self._encoding is not None:
-            self._take(EncodedPacket(self._encoding, data, packet.pts, packet.dts, key, self._clock()))
+            self._take(EncodedPacket(self._encoding, data, packet.pts, packet.dts, key, self._clock(), self.round))
 
     def _compare(self, stream: VideoStream, data: bytes) -> None:
         """Makes another `Encoding` where a key frame is not of the one before it."""

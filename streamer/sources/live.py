@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -122,6 +123,11 @@ class LiveSource(Source):
         return self._counters
 
     @property
+    def over(self) -> bool:
+        """Whether its thread has ended after `close`, which FFmpeg may put off until its own timeout."""
+        return self._stop.is_set() and (self._thread is None or not self._thread.is_alive())
+
+    @property
     def ring(self) -> PacketRing | None:
         return self._feed.ring
 
@@ -218,9 +224,11 @@ class LiveSource(Source):
             self._enter("failed", error.reason)
             return True
         delay = self._options.delay_seconds(failures, random.random())
+        self.retry_at = time.monotonic() + delay
         self._enter("waiting", f"{error.reason}; next try in {delay:.1f} s")
         if not self._stop.wait(delay):
             self._counters.reconnects += 1
+        self.retry_at = None
         return False
 
     def _learn(self, picture: VideoPicture) -> None:

@@ -86,10 +86,11 @@ class NetworkFeed:
         self.ring = PacketRing(options.keep_seconds) if options.keep_seconds else None
         self._timeline: Timeline | None = None
         self._last_at = 0.0
-        self._count = 0
+        self._count = self._round = 0
 
     def pictures(self, stop: threading.Event, counters: Counters) -> Iterator[VideoPicture]:
         decoder = Decoder(self._target, counters)
+        self._round += 1
         try:
             timeline = self._begin(decoder)
             timed = decoder.container.format.name not in _UNTIMED
@@ -100,7 +101,7 @@ class NetworkFeed:
                     at = timeline.place(frame.pts if timed else None, Fraction(max(0.0, now - self._last_at)))
                     self._last_at = now
                     picture = decoder.picture(frame, at, self._count)
-                    picture.captured_at = now
+                    picture.captured_at, picture.round = now, self._round
                     self._count += 1
                     yield picture
         finally:
@@ -112,7 +113,8 @@ class NetworkFeed:
         if not keepable(self.codec):
             self.ring = None
         if self.ring is not None:
-            decoder.keep = Tap(self.ring.put, time.monotonic, timed=timed)
+            decoder.keep = tap = Tap(self.ring.put, time.monotonic, timed=timed)
+            tap.round = self._round
 
     def _begin(self, decoder: Decoder) -> Timeline:
         self.codec = decoder.stream.codec_context.name

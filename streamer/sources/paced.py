@@ -55,7 +55,11 @@ class PacedFeed:
         shift, gap = Fraction(0), DEFAULT_STEP
         last: Fraction | None = None
         clock = 0.0
+        round_ = 0
         while True:
+            round_ += 1
+            if ahead is not None:
+                ahead.tap.round = round_
             for number, picture in enumerate(source.chosen()):
                 if last is None:
                     clock = time.monotonic() - picture.time_seconds
@@ -67,7 +71,7 @@ class PacedFeed:
                 picture.time_seconds = float(last)
                 if wait_until(stop, clock + picture.time_seconds):
                     return
-                picture.captured_at = time.monotonic()
+                picture.captured_at, picture.round = time.monotonic(), round_
                 late = picture.captured_at - clock - picture.time_seconds
                 clock += late if late > _LATE_SECONDS else 0.0
                 if ahead is not None:
@@ -83,7 +87,7 @@ class PacedFeed:
             self.ring = None
             return None
         ahead = _Ahead(self.ring)
-        source.keep = Tap(ahead.add, time.monotonic)
+        source.keep = ahead.tap
         return ahead
 
 
@@ -94,6 +98,8 @@ class _Ahead:
         self._ring = ring
         self._packets: deque[EncodedPacket] = deque()
         self._gone: deque[int | None] = deque(maxlen=_MOST_AHEAD)
+        self.tap = Tap(self.add, time.monotonic)
+        """What the source hands its packets to."""
 
     def add(self, packet: EncodedPacket) -> None:
         self._packets.append(packet)

@@ -27,9 +27,12 @@ if TYPE_CHECKING:
 
 HD_HEIGHT = 720
 """From this height on, untagged colours are taken as BT.709; below, as BT.601."""
+SIZES = 5
+"""To which a source's pictures are scaled at a time without making tables anew."""
 _MATRICES = {1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.SMPTE170M}
 _MATRICES |= {7: Colorspace.SMPTE240M, 9: Colorspace.BT2020, 10: Colorspace.BT2020}
 _HDR: dict[int, Transfer] = {ColorTrc.SMPTE2084: "pq", ColorTrc.ARIB_STD_B67: "hlg"}
+_PLAIN = frozenset({"yuv420p", "yuvj420p"})
 _QUALITY = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
 
@@ -70,10 +73,10 @@ class Scaler:
         return tone_map(np.asarray(converted.to_ndarray(), dtype=np.uint16), transfer)
 
     def _pair(self, size: Size) -> tuple[VideoReformatter, VideoReformatter]:
-        """One for each of the two sizes last wanted (analysis and display), as each keeps tables for one size."""
+        """One for each of the sizes last wanted (analysis and viewers'), as each keeps tables for one size."""
         found = self._reformatters.pop(size, None) or (VideoReformatter(), VideoReformatter())
         self._reformatters[size] = found
-        while len(self._reformatters) > 2:
+        while len(self._reformatters) > SIZES:
             del self._reformatters[next(iter(self._reformatters))]
         return found
 
@@ -146,6 +149,12 @@ class VideoPicture(Picture):
     captured_at: float | None = None
     decode_ms: float = 0.0
     key_frame: bool = False
+    round: int = 0
+
+    @property
+    def as_sent(self) -> bool:
+        plain = self.frame.format.name in _PLAIN and self.frame.color_trc not in _HDR
+        return self.orientation is UPRIGHT and plain and not self.frame.interlaced_frame
 
     def scaled(self, size: Size) -> NDArray[np.uint8]:
         return self.scaler.scaled(self.frame, self.orientation, size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -59,6 +59,7 @@ class PacketRing:
         self._encoding: Encoding | None = None
         self._changed = threading.Condition()
         self._recordings: list[Recording] = []
+        self._listeners: tuple[Callable[[EncodedPacket], None], ...] = ()
         self._closed = False
 
     @property
@@ -95,6 +96,19 @@ class PacketRing:
                 recording._take(packet)
             self._recordings = [recording for recording in self._recordings if recording.ended is None]
             self._forget(packet.captured_at)
+        for listener in self._listeners:
+            listener(packet)
+
+    def listen(self, listener: Callable[[EncodedPacket], None]) -> Callable[[], None]:
+        """Calls ``listener`` with every packet from now on, on the decoding thread; the returned function ends that."""
+        with self._changed:
+            self._listeners = (*self._listeners, listener)
+
+        def unlisten() -> None:
+            with self._changed:
+                self._listeners = tuple(other for other in self._listeners if other is not listener)
+
+        return unlisten
 
     def record(
         self, before_seconds: float, after_seconds: float, *, at: float | None = None, max_seconds: float = 120.0

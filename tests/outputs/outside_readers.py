@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def key_frames(tasks: str) -> list[int]:
     return [key["frame"] for key in first["value"]["sequence"]]
 
 
-WAYS = {"datumaro": datumaro, "label-studio": label_studio, "key-frames": key_frames}
+WAYS: dict[str, Callable[..., Any]] = {"datumaro": datumaro, "label-studio": label_studio, "key-frames": key_frames}
 
 if __name__ == "__main__":
     answer = WAYS[sys.argv[1]](*sys.argv[2:])

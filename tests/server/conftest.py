@@ -78,8 +78,8 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     faults: list[str] = []
 
     def hear(message: Any) -> None:
-        # A server that ends, pixels that a test reads, and a form that was refused.
-        expected = ("WebSocket connection", "willReadFrequently", "status of 422")
+        # A server that ends, pixels that a test reads, and what was refused.
+        expected = ("WebSocket connection", "willReadFrequently", "status of 422", "status of 429")
         if message.type in ("error", "warning") and not any(words in message.text for words in expected):
             faults.append(message.text)
 

@@ -16,7 +16,7 @@ from tests.server.conftest import SETTINGS
 from tests.server.looking import OpenPage, follow, said, shows
 from tests.server.rig import Camera, eventually, refused
 
-CAPTION = ".said-caption"
+CAPTION = "#said .said-caption"
 FIELD = {"caption": "#task-caption", "detect": "#task-detect", "ask": "#task-ask"}
 
 
@@ -275,8 +275,9 @@ def test_no_width_scrolls_sideways(many: Monitor, open_page: OpenPage, width: in
 def test_the_keyboard_reaches_everything(server: Server, open_page: OpenPage) -> None:
     page = open_page(server.url)
     said(page, "Describe")
+    shows(page, "!document.querySelector('#save').disabled")
     reached = set()
-    for _ in range(17):
+    for _ in range(24):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.id || document.activeElement.className"))
     wanted = {
@@ -284,6 +285,7 @@ def test_the_keyboard_reaches_everything(server: Server, open_page: OpenPage) ->
         "sound",
         "notices",
         "theme",
+        "save",
         "pause",
         "on-caption",
         "task-caption",

@@ -21,9 +21,10 @@ from streamer.models.scripted import ScriptedModel
 from streamer.rules import Rule
 from streamer.server import Server
 from streamer.server.access import Tokens
-from streamer.server.protocol import Ack, Alert, Hello, Result, Snapshot, Stream, parse_told
+from streamer.server.protocol import Ack, Alert, Hello, Result, Snapshot, Stream, Trouble, parse_told
 from streamer.settings import StreamSettings
 from streamer.station import Station
+from tests.server.looking import OpenPage, shows
 from tests.server.rig import eventually
 
 FAST = StreamSettings(fps=5, gate=0, budget=70)
@@ -216,3 +217,22 @@ def _code_for(server: Server, token: str) -> int:
         except ConnectionClosed as end:
             return end.rcvd.code if end.rcvd else 0
     return 0
+
+
+def test_what_cannot_be_kept_is_told_to_admins_alone(
+    server: Server, tokens: Tokens, station: Station, open_page: OpenPage
+) -> None:
+    """The history's file is taken away while it runs, and comes back."""
+    database = next(path for path in Path(station.tokens_path or "").parent.iterdir() if path.suffix == ".sqlite")
+    page = open_page(server.url)
+    with Client(server.address, token=tokens.create("anna", "viewer")) as viewer, Client(server.url) as owner:
+        kept = database.rename(database.with_suffix(".kept"))
+        trouble = next(message for message in owner if isinstance(message, Trouble))
+        assert "was removed" in str(trouble.words)
+        shows(page, "document.querySelector('#trouble').textContent.includes('was removed')")
+        with Client(server.url) as later:
+            assert next(message for message in later if isinstance(message, Trouble)).words == trouble.words
+        kept.rename(database)
+        assert next(message for message in owner if isinstance(message, Trouble)).words is None
+        shows(page, "document.querySelector('#trouble').hidden")
+        assert not any(isinstance(viewer.receive(5), Trouble) for _ in range(10))

@@ -11,11 +11,16 @@ from streamer.server.api import (
     alerts,
     analyze,
     channels,
+    comparisons,
+    corrections,
     health,
     history,
+    jobs,
     media,
     openapi,
+    probes,
     problems,
+    retention,
     rules,
     server,
     streams,
@@ -54,7 +59,24 @@ def install(
     app.state.api = context
     app.router.redirect_slashes = False
     routes = APIRouter(prefix=ROOT, default_response_class=problems.Json)
-    for part in (streams, tasks, rules, alerts, history, media, channels, analyze, server, openapi):
+    parts = (
+        streams,
+        comparisons,
+        probes,
+        tasks,
+        rules,
+        alerts,
+        history,
+        retention,
+        corrections,
+        media,
+        channels,
+        analyze,
+        jobs,
+        server,
+        openapi,
+    )
+    for part in parts:
         routes.include_router(part.router)
     app.include_router(routes)
     app.include_router(health.router)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -20,6 +19,7 @@ from streamer.server.api.gate import PICTURES
 from streamer.server.api.identity import Api, Viewer
 from streamer.server.api.models import Analysis
 from streamer.server.api.problems import Refused
+from streamer.server.api.tasking import named
 from streamer.server.api.uploads import frame_of
 from streamer.server.parts import Strict
 from streamer.tasks import Task, parse_task
@@ -55,13 +55,7 @@ class Question(Strict):
             raise OptionError("task", "compare", "a task about one picture")
         if self.budget not in BUDGETS:
             raise OptionError("budget", self.budget, "one of " + ", ".join(map(str, BUDGETS)))
-        named: dict[str, Task] = {}
-        for task in asked or [Task.caption()]:
-            name, number = task.name, 2
-            while name in named:
-                name, number = f"{task.name}-{number}", number + 1
-            named[name] = replace(task, name=name)
-        return tuple(named.values())
+        return named(asked)
 
 
 @router.post("", responses=problems(*WITH_BODY, 504), openapi_extra=_BODY)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from streamer.probes import Probes
 from streamer.server.api.limits import Attempts, Buckets, Limits, Slots
 
 if TYPE_CHECKING:
@@ -32,8 +33,12 @@ class Context:
     attempts: Attempts = field(init=False)
     at_once: Slots = field(init=False)
     analyses: Slots = field(init=False)
+    comparisons: Slots = field(init=False)
     exports: Slots = field(init=False)
     backtests: Slots = field(init=False)
+    uploads: Slots = field(init=False)
+    pictures: Slots = field(init=False)
+    probes: Probes = field(init=False)
 
     def __post_init__(self) -> None:
         limits = self.limits
@@ -41,7 +46,10 @@ class Context:
         self.attempts = Attempts(limits.wrong_tokens)
         self.at_once = Slots(limits.at_once)
         self.analyses, self.exports = Slots(limits.analyses), Slots(limits.exports)
+        self.comparisons = Slots(limits.comparisons)
         self.backtests = Slots(limits.backtests)
+        self.uploads, self.pictures = Slots(limits.uploads), Slots(limits.pictures)
+        self.probes = Probes(limits.probes, limits.probe_seconds)
 
 
 def version() -> str:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
@@ -27,9 +28,25 @@ log = logging.getLogger(__name__)
 
 READY, METRICS = "/readyz", "/metrics"
 ANALYZE = f"{ROOT}/analyze"
+JOBS = f"{ROOT}/jobs"
 PICTURES = ("image/jpeg", "image/png", "image/webp")
+BYTES = "application/octet-stream"
+"""How files have to be declared whose kind is found out here."""
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _MAX_TOKEN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What the body of a request may be."""
+
+    kinds: tuple[str, ...]
+    most: int
+    """Bytes."""
+    seconds: float
+    """In which it has to have come."""
+    pause: bool = False
+    """The seconds are those between two pieces of it, and there is no end to them together: it is large."""
 
 
 class Gate:
@@ -64,12 +81,12 @@ class Gate:
             scope[SCOPE_KEY] = access
         self._check_rate(client)
         _check_origin(scope["method"], headers)
-        most = _check_body(scope, headers, self._context)
+        body = _check_body(scope, headers, self._context)
         scope["path"] = routed(scope.get("raw_path") or scope["path"].encode())
         with self._context.at_once.taken(client) as free:
             if not free:
                 raise Refused(429, "too many requests at once", headers={"retry-after": "1"})
-            await self._app(scope, _Bounded(receive, most, self._context.limits.body_seconds), send)
+            await self._app(scope, _Bounded(receive, body), send)
 
     async def _access(self, headers: Headers, host: str) -> tuple[Access, bool]:
         """What the token is good for; whether there was one."""
@@ -127,24 +144,26 @@ class _Answer:
 
 
 class _Bounded:
-    """A body of at most so many bytes, which has to come within so many seconds, however it comes."""
+    """A body of at most so many bytes, which has to come in time, however it comes."""
 
-    def __init__(self, receive: Receive, most: int, seconds: float) -> None:
-        self._receive, self._most = receive, most
-        self._until = time.monotonic() + seconds
+    def __init__(self, receive: Receive, body: Body) -> None:
+        self._receive, self._body = receive, body
+        self._until = time.monotonic() + body.seconds
         self._size, self._whole = 0, False
 
     async def __call__(self) -> Message:
         if self._whole:
             return await self._receive()
+        if self._body.pause:
+            self._until = time.monotonic() + self._body.seconds
         try:
             async with asyncio.timeout(max(0.0, self._until - time.monotonic())):
                 message = await self._receive()
         except TimeoutError:
             raise Refused(408, "the body did not come in time", headers={"connection": "close"}) from None
         self._size += len(message.get("body", b""))
-        if self._size > self._most:
-            raise _too_large(self._most)
+        if self._size > self._body.most:
+            raise _too_large(self._body.most)
         self._whole = not message.get("more_body", False)
         return message
 
@@ -172,19 +191,26 @@ def _check_origin(method: str, headers: Headers) -> None:
         raise Refused(403, "only the server's own page and programs may change something")
 
 
-def _check_body(scope: Scope, headers: Headers, context: Context) -> int:
-    """How large the body may be."""
-    upload = scope["path"] == ANALYZE
-    most = context.limits.picture_bytes if upload else context.limits.json_bytes
+def _body_of(path: str, context: Context) -> Body:
+    limits = context.limits
+    if path == JOBS:
+        return Body((BYTES,), context.station.jobs.options.upload_bytes, limits.upload_pause_seconds, pause=True)
+    if path == ANALYZE:
+        return Body(PICTURES, limits.picture_bytes, limits.body_seconds)
+    return Body(("application/json",), limits.json_bytes, limits.body_seconds)
+
+
+def _check_body(scope: Scope, headers: Headers, context: Context) -> Body:
+    """What the body may be, and by its head it is."""
+    body = _body_of(scope["path"], context)
     length = headers.get("content-length")
     if length in (None, "0") and "transfer-encoding" not in headers:
-        return most
-    kinds = PICTURES if upload else ("application/json",)
-    if headers.get("content-type", "").partition(";")[0].strip().lower() not in kinds:
-        raise Refused(415, "the body has to be declared as " + " or ".join(kinds))
-    if length is not None and length.isdecimal() and int(length) > most:
-        raise _too_large(most)
-    return most
+        return body
+    if headers.get("content-type", "").partition(";")[0].strip().lower() not in body.kinds:
+        raise Refused(415, "the body has to be declared as " + " or ".join(body.kinds))
+    if length is not None and length.isdecimal() and int(length) > body.most:
+        raise _too_large(body.most)
+    return body
 
 
 def _too_large(most: int) -> Refused:

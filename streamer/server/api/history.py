@@ -13,7 +13,7 @@ from pydantic import Field
 from starlette.types import Receive, Scope, Send
 
 from streamer.errors import HistoryError
-from streamer.history import Found
+from streamer.history import Filters, Found
 from streamer.outputs.jsonl import result_to_json
 from streamer.results import FrameResult
 from streamer.server.api.alerts import Cursor
@@ -21,7 +21,15 @@ from streamer.server.api.answers import file, problems
 from streamer.server.api.cursors import cursor_of, result_cursor
 from streamer.server.api.identity import Admin, Api, Viewer, visible
 from streamer.server.api.limits import Slots
-from streamer.server.api.models import HistoryCounts, KeptResult, Pattern, ResultPage
+from streamer.server.api.models import (
+    CorrectionPart,
+    HistoryCounts,
+    HistorySpread,
+    KeptResult,
+    Pattern,
+    ResultPage,
+    StreamSpread,
+)
 from streamer.server.api.problems import HISTORY, Refused, encoded
 from streamer.server.api.rule_models import Moment
 from streamer.server.parts import Strict
@@ -33,7 +41,9 @@ _AT_ONCE = 200
 """Rows that are read and sent together."""
 
 
-class ResultFilters(Strict):
+class Wanted(Strict):
+    """Which results; all of it holds."""
+
     text: str = Field(
         default="", max_length=500, description='Words that must all be there; "quoted words" stand together'
     )
@@ -43,6 +53,14 @@ class ResultFilters(Strict):
     since: Moment | None = None
     until: Moment | None = None
     has_alert: bool | None = None
+    corrected: bool | None = Field(default=None, description="Whether a person's answer counts in place of the model's")
+
+
+class SpreadFilters(Wanted):
+    bins: int = Field(default=48, ge=1, le=200, description="Stretches of time")
+
+
+class ResultFilters(Wanted):
     limit: int = Field(default=50, ge=1, le=200)
     cursor: Cursor | None = None
 
@@ -55,6 +73,8 @@ class ExportFilters(Strict):
     ends: bool = Field(
         default=False, description="An answer that stood longer comes once more where it was last seen to stand"
     )
+    corrected: bool = Field(default=False, description="What people corrected in place of the model's answers")
+    only_corrected: bool = Field(default=False, description="Only what people corrected, as corrected")
 
 
 @router.get("", responses=problems(422))
@@ -68,12 +88,13 @@ def search_history(api: Api, access: Viewer, filters: Annotated[ResultFilters, Q
         since=filters.since,
         until=filters.until,
         has_alert=filters.has_alert,
+        corrected=filters.corrected,
         limit=filters.limit + 1,
         before=result_cursor(filters.cursor),
     )
     page = found[: filters.limit]
     return ResultPage(
-        results=tuple(map(_part, page)), next=cursor_of(*page[-1].cursor) if len(found) > len(page) else None
+        results=tuple(map(part_of, page)), next=cursor_of(*page[-1].cursor) if len(found) > len(page) else None
     )
 
 
@@ -92,9 +113,38 @@ async def export_results(api: Api, access: Viewer, filters: Annotated[ExportFilt
     kept: Iterator[tuple[float, FrameResult]] = iter(())
     if access.sees(filters.stream):
         kept = api.station.history.results(
-            filters.stream, filters.since, filters.until, filters.limit, ends=filters.ends
+            filters.stream,
+            filters.since,
+            filters.until,
+            filters.limit,
+            ends=filters.ends,
+            corrected="only" if filters.only_corrected else "yes" if filters.corrected else "no",
         )
     return _Export(_lines(kept), api.exports, api.limits.export_seconds)
+
+
+@router.get("/timeline", responses=problems(422))
+def spread_history(api: Api, access: Viewer, filters: Annotated[SpreadFilters, Query()]) -> HistorySpread:
+    """How many results there are by stream and time; all filters hold."""
+    found = api.station.history.spread(
+        Filters(
+            filters.text,
+            visible(api, access, filters.stream),
+            filters.label,
+            filters.rule,
+            filters.since,
+            filters.until,
+            filters.has_alert,
+            filters.corrected,
+        ),
+        filters.bins,
+    )
+    if found is None:
+        return HistorySpread(since=None, until=None, streams=())
+    streams = tuple(
+        StreamSpread(stream=name, seen=tuple(seen), found=tuple(boxes)) for name, (seen, boxes) in found.streams.items()
+    )
+    return HistorySpread(since=found.since, until=found.until, streams=streams)
 
 
 @router.get("/counts", responses=problems())
@@ -134,7 +184,8 @@ def _line(row: dict[str, Any]) -> bytes:
     return encoded(row) + b"\n"
 
 
-def _part(found: Found) -> KeptResult:
+def part_of(found: Found) -> KeptResult:
+    """As it is given out."""
     result = found.result
     return KeptResult.of(
         result,
@@ -147,4 +198,5 @@ def _part(found: Found) -> KeptResult:
         reused=result.reused,
         snippet=found.snippet,
         picture=found.picture,
+        correction=None if found.correction is None else CorrectionPart.of(found.correction),
     )

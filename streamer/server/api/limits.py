@@ -36,11 +36,25 @@ class Limits:
     """Uploaded pictures at the same time, of all clients."""
     analyze_seconds: float = 60.0
     """After which nobody waits for the model any longer."""
+    comparisons: int = 2
+    """Comparisons of a live picture at the same time, of all clients."""
+    next_picture_seconds: float = 5.0
+    """In which the picture for one has to come."""
     exports: int = 4
     """Exports at the same time, of all clients."""
     export_seconds: float = 600.0
     """After which an export is cut off, as for somebody who does not read it."""
+    uploads: int = 2
+    """Files that are being handed in at the same time, of all clients."""
+    upload_pause_seconds: float = 30.0
+    """Without any of its bytes, after which a file that is being handed in is given up."""
+    pictures: int = 4
+    """Pictures of handed-in files that are decoded at the same time, of all clients."""
     backtests: int = 2
+    probes: int = 2
+    """Sources looked at at the same time, of all clients."""
+    probe_seconds: float = 10.0
+    """In which the first picture of one has to come."""
     backtest_seconds: float = 60.0
     """After which a back-test says what it has found so far."""
 

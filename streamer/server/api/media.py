@@ -37,14 +37,15 @@ def get_snapshot(api: Api, access: Viewer, name: Name) -> Response:
     },
 )
 def get_clip(api: Api, access: Viewer, name: Name) -> FileResponse:
-    """The video of an alert, whole or by ranges."""
+    """The video of an alert, whole or by ranges. ``X-Started-At`` has the Unix seconds of its first picture."""
     _check(api, access, name)
     path = api.station.history.clip_path(name)
     try:
         stat = path.stat()
     except OSError:
         raise unknown() from None
-    return FileResponse(path, media_type="video/mp4", stat_result=stat)
+    headers = {"x-started-at": f"{stat.st_mtime:.3f}"}
+    return FileResponse(path, media_type="video/mp4", stat_result=stat, headers=headers)
 
 
 def _check(api: Context, access: Access, name: str) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, StringConstraints
 
 from streamer.alerts import Alert, Severity
+from streamer.history import Correction
 from streamer.results import FrameResult
 from streamer.server import protocol
 from streamer.server.access import Role
@@ -52,6 +53,12 @@ class SettingsChange(Strict):
         if self.tasks is not None:
             changes["tasks"] = tuple(part.task() for part in self.tasks)
         return replace(settings, **changes)
+
+
+class StreamChange(SettingsChange):
+    """Settings of a stream to change, and its group."""
+
+    group: Annotated[str, Field(max_length=100)] | None = None
 
 
 class NewStream(SettingsChange):
@@ -162,6 +169,24 @@ class Analysis(Answers):
     caveat: str | None = Field(description="What has to be shown with every answer of this model")
 
 
+class CorrectionPart(Part):
+    """What somebody says of a picture in place of the model."""
+
+    caption: str | None = Field(description="Null where the model's caption stands")
+    detections: tuple[DetectionPart, ...] = Field(description="All of them")
+    by: str = Field(description="Name of his token")
+    at: float = Field(description="Unix seconds")
+
+    @classmethod
+    def of(cls, correction: Correction) -> CorrectionPart:
+        return cls(
+            caption=correction.caption,
+            detections=tuple(map(DetectionPart.of, correction.detections)),
+            by=correction.by,
+            at=correction.at,
+        )
+
+
 class KeptResult(Answers):
     """A result of the history."""
 
@@ -174,11 +199,28 @@ class KeptResult(Answers):
     reused: bool
     snippet: str = Field(description="Where the words stand that were asked for")
     picture: str | None = Field(description="Name of a picture under /api/v1/snapshots")
+    correction: CorrectionPart | None = Field(
+        default=None, description="Counts in place of what the model said, which all other fields have"
+    )
 
 
 class ResultPage(Part):
     results: tuple[KeptResult, ...]
     next: str | None = Field(description="The cursor of the next page")
+
+
+class StreamSpread(Part):
+    stream: str
+    seen: tuple[int, ...] = Field(description="Results in each stretch of time")
+    found: tuple[int, ...] = Field(description="Those of them that have boxes")
+
+
+class HistorySpread(Part):
+    """Results by stream and time."""
+
+    since: float | None = Field(description="Unix seconds; null where there is no result")
+    until: float | None
+    streams: tuple[StreamSpread, ...]
 
 
 class HistoryCounts(Part):

@@ -27,7 +27,7 @@ MEDIA_TYPE = "application/problem+json"
 UNKNOWN = "there is no such thing here, or it is not for you to see"
 FAULT = "a fault of the server; its log says more"
 HISTORY = "the history cannot be read or written now; the server's log says why"
-_NAMED = ("stream", "rule", "alert", "picture", "clip", "channel")
+_NAMED = ("stream", "rule", "alert", "picture", "clip", "channel", "result", "job")
 """Options whose value names something; their errors' own words may name others."""
 
 

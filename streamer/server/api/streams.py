@@ -13,7 +13,7 @@ from streamer.server import protocol
 from streamer.server.api.answers import WITH_BODY, file, problems
 from streamer.server.api.context import ROOT
 from streamer.server.api.identity import Admin, Api, ManagedStream, SeenStream, Viewer
-from streamer.server.api.models import NewStream, RuleState, RuleStates, SettingsChange, StreamList
+from streamer.server.api.models import NewStream, RuleState, RuleStates, StreamChange, StreamList
 from streamer.server.api.names import quoted
 from streamer.server.api.problems import Refused
 from streamer.server.protocol import stream_message
@@ -52,9 +52,9 @@ def get_stream(api: Api, stream: SeenStream) -> protocol.Stream:
 
 
 @router.patch("/{stream}", responses=problems(404, 507, *WITH_BODY))
-def change_stream(api: Api, stream: ManagedStream, change: SettingsChange) -> protocol.Stream:
+def change_stream(api: Api, stream: ManagedStream, change: StreamChange) -> protocol.Stream:
     """Changes the settings that are given, and keeps them."""
-    return stream_message(api.station.change(stream, change.apply))
+    return stream_message(api.station.change(stream, change.apply, group=change.group))
 
 
 @router.delete("/{stream}", status_code=204, responses=problems(404, 507))

@@ -65,7 +65,7 @@ class Card {
     this.connection = connection;
     const text = el("div", { class: "alert-text" }, this.#title, this.#words, el("p", { class: "alert-line" }, this.#where, this.#when));
     this.root = el("li", { class: "alert" }, this.#picture, text, el("div", { class: "alert-actions" }, this.#ack.root, this.#handle));
-    this.#where.addEventListener("click", () => select(this.#where.dataset.stream));
+    this.#where.addEventListener("click", () => select(this.#where.dataset.name));
     this.#handle.addEventListener("click", () => this.#ack.follow(connection.command("acknowledge", { alert: this.root.dataset.alert })));
   }
 
@@ -74,7 +74,7 @@ class Card {
     put(this.#title, alert.title);
     put(this.#words, alert.description ?? alert.reason ?? "");
     put(this.#where, alert.stream);
-    this.#where.dataset.stream = alert.stream;
+    this.#where.dataset.name = alert.stream;
     const length = (alert.ended ?? now) - alert.started;
     const lasted = alert.ended === null ? `for ${seconds(Math.max(0, length))} so far` : `lasted ${seconds(Math.max(0, length))}`;
     const by = alert.acknowledged_by ? `, acknowledged by ${alert.acknowledged_by}` : "";

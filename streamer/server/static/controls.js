@@ -2,6 +2,7 @@
 
 import { el } from "./dom.js";
 import { Ack, Field } from "./field.js";
+import { Presets } from "./presets.js";
 import { addForm, removeButton } from "./sources.js";
 import { EDITABLE, otherTask, TaskField } from "./tasks.js";
 
@@ -10,6 +11,7 @@ export class Controls {
   #number = null;
   #tasks = [];
   #fields = [];
+  #presets = null;
   #others = el("div", { class: "control-group", hidden: true });
   #othersKey = "";
 
@@ -23,6 +25,7 @@ export class Controls {
     this.root.hidden = !stream && !hello?.can_add;
     if (!stream || stream.number !== this.#number || stream.stream !== this.#name) this.#build(stream, hello);
     if (!stream) return;
+    this.#presets.adopt(stream.settings);
     for (const task of this.#tasks) task.adopt(stream.settings.tasks);
     for (const [field, name] of this.#fields) field.adopt(String(stream.settings[name]));
     this.#showOthers(stream);
@@ -59,7 +62,8 @@ export class Controls {
     const effort = el("fieldset", { class: "control-group" }, el("div", { class: "field" }, pair, hint,
       this.#setting("Least change", gate, "gate", ack, name), gateHint, ack.root));
     effort.setAttribute("aria-label", "How much is analysed");
-    return [head, ask, this.#others, effort];
+    this.#presets = new Presets(this.connection, name);
+    return [head, this.#presets.root, ask, this.#others, effort];
   }
 
   #setting(title, input, setting, ack, name) {

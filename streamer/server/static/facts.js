@@ -10,6 +10,7 @@ const FACTS = [
   ["pictures", "Pictures / s"],
   ["age", "Age of the answer"],
   ["delay", "Capture to answer"],
+  ["screen", "Capture to screen"],
   ["tokens", "Tokens in, out"],
   ["forwards", "Model passes"],
   ["drafted", "Foretold tokens"],
@@ -22,6 +23,7 @@ const OLD_SECONDS = 5;
 
 export class Facts {
   #values = new Map();
+  #pictures = "–";
 
   constructor(root) {
     for (const [name, title] of FACTS) {
@@ -37,7 +39,7 @@ export class Facts {
     this.#put("budget", budgetWords(result, settings.budget));
     this.#put("analysed", `${rate(stream.analysed_fps)} of ${rate(settings.fps)}`);
     this.#put("reused", `${whole(stream.counts.reused ?? 0)}, ${rate(stream.reused_fps)} / s`);
-    this.#put("pictures", rate(stream.picture_fps));
+    this.#pictures = rate(stream.picture_fps);
     this.#put("source", stream.source ? `${stream.source.width} × ${stream.source.height}` : "–");
     this.#put("done", whole(stream.counts.analysed ?? 0));
     this.#put("lost", lossWords(stream.counts));
@@ -47,6 +49,12 @@ export class Facts {
     const delay = result?.timings.age_ms;
     this.#put("delay", delay === null || delay === undefined ? "–" : seconds(delay / 1000));
     this.showAge(result, now);
+  }
+
+  // shown: the picture on the screen, as Player.shown; asSent: whether it is the camera's own video.
+  showPictures(shown, asSent, now) {
+    this.#put("pictures", `${this.#pictures}${asSent ? ", as sent" : ""}`);
+    this.#put("screen", shown ? seconds(Math.max(0, now - shown.captured)) : "–");
   }
 
   // Called often: the age grows while nothing comes.

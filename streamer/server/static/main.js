@@ -1,18 +1,23 @@
 // The page: what comes in goes to the store; what the store says goes to the parts.
 
 import { Alerts } from "./alerts.js";
+import { Ask } from "./ask.js";
 import { Banner } from "./banner.js";
+import { Compare } from "./compare.js";
 import { Connection } from "./connection.js";
 import { Controls } from "./controls.js";
 import { byId, el, put } from "./dom.js";
 import { Facts } from "./facts.js";
 import { Ack } from "./field.js";
+import { Files } from "./files.js";
 import { Heed } from "./heed.js";
 import { Note } from "./note.js";
 import { Past } from "./past.js";
 import { Player } from "./player.js";
 import { Rules } from "./rules.js";
 import { Said } from "./said.js";
+import { Save } from "./save.js";
+import { Settings } from "./settings.js";
 import { Stage } from "./stage.js";
 import { Store } from "./store.js";
 import { aspectOf } from "./stream.js";
@@ -20,6 +25,8 @@ import { Tabs } from "./tabs.js";
 import { Tiles } from "./tiles.js";
 import { Timeline } from "./timeline.js";
 import { takeToken } from "./token.js";
+import { Wall } from "./wall.js";
+import { Wishes } from "./wishes.js";
 import { seconds, stateWords } from "./words.js";
 import { parsePicture } from "./wire.js";
 
@@ -34,15 +41,41 @@ const age = el("span", { class: "stage-badge", hidden: true });
 byId("stage").append(age);
 const said = new Said(byId("said"));
 const facts = new Facts(byId("facts"));
+const ask = new Ask(byId("ask"), { stream: () => store.current, player, budgets: () => store.hello?.budgets ?? [] });
+new Save(byId("save"), { stream: () => store.current, player, store, now: () => connection.now() });
 const tiles = new Tiles(byId("tiles"), (name) => store.select(name));
 const timeline = new Timeline(byId("timeline"), byId("newest"));
 const controls = new Controls(byId("controls"), connection);
 const banner = new Banner(connection);
 const alerts = new Alerts(byId("alerts"), connection, (name) => store.streams.has(name) && store.select(name));
 const heed = new Heed();
-const past = new Past(byId("past"), { now: () => connection.now(), streams: () => [...store.streams.keys()] });
-const rules = new Rules(byId("rules"), { now: () => connection.now(), streams: () => [...store.streams.keys()], admin: () => store.hello?.role === "admin" });
-const tabs = new Tabs(byId("tabs"), { live: { shows: ["live"] }, history: { shows: ["past"], open: () => linked() && past.open() }, rules: { shows: ["rules"], open: () => linked() && rules.open() } });
+// What the views share.
+const page = {
+  connection,
+  store,
+  player,
+  now: () => connection.now(),
+  streams: () => [...store.streams.keys()],
+  admin: () => store.hello?.role === "admin",
+  look: (name) => { store.select(name); location.hash = "live"; },
+};
+const past = new Past(byId("past"), page);
+const rules = new Rules(byId("rules"), page);
+const wall = new Wall(byId("wall"), page);
+const compare = new Compare(byId("compare"), page);
+const files = new Files(byId("files"), page);
+const settings = new Settings(byId("settings"), page);
+const view = (shows, part) => ({ shows: [shows], open: () => linked() && part.open(), close: () => part.close?.() });
+const tabs = new Tabs(byId("tabs"), {
+  live: { shows: ["live"] },
+  wall: view("wall", wall),
+  compare: view("compare", compare),
+  history: view("past", past),
+  rules: view("rules", rules),
+  files: view("files", files),
+  settings: view("settings", settings),
+});
+const wishes = new Wishes(connection, store, player);
 const headAck = new Ack();
 const pause = byId("pause");
 pause.before(headAck.root);
@@ -50,6 +83,8 @@ pause.before(headAck.root);
 const linked = () => connection.state === "open";
 
 function showHello() {
+  wishes.forget();
+  byId("trouble").hidden = true;
   const { model, caveat, history } = store.hello;
   byId("tabs").hidden = !history;
   put(byId("model"), model);
@@ -61,8 +96,9 @@ function showHello() {
 function showStream() {
   const stream = store.current;
   const changes = store.hello?.role === "admin";
-  for (const id of ["state", "step", "facts"]) byId(id).hidden = !stream;
+  for (const id of ["state", "step", "save", "facts"]) byId(id).hidden = !stream;
   pause.hidden = !stream || !changes;
+  ask.show(Boolean(stream && store.hello?.history));
   controls.show(changes ? stream : null, store.hello);
   put(byId("name"), stream?.stream ?? "No stream yet");
   document.title = stream ? `${stream.stream} · streamer` : "streamer";
@@ -92,12 +128,16 @@ function tick() {
   alerts.show(store.alerts, now);
   tiles.show(store, player, linked(), now);
   age.hidden = !result?.detections.length;
-  stage.setBoxes(stream ? player.boxes(stream.stream, now) : NO_BOXES);
+  const boxes = stream ? player.boxes(stream.stream, now) : NO_BOXES;
+  stage.setBoxes(boxes);
+  byId("save").disabled = !stream || !player.shown(stream.stream);
   if (stream) {
+    const { carried } = boxes;
     note.follow(stream, player.bitmap(stream.stream), linked(), now);
     facts.showAge(result, now);
     const behind = player.behind(stream.stream);
-    if (result) put(age, behind ? `${seconds(behind)} behind` : `boxes ${seconds(Math.max(0, now - result.captured))} old`);
+    facts.showPictures(player.shown(stream.stream), player.asSent(stream.stream), now);
+    if (result) put(age, behind ? `${seconds(behind)} behind` : `boxes ${carried ? "carried for " : ""}${seconds(Math.max(0, now - result.captured))}${carried ? "" : " old"}`);
   } else {
     note.say(store.hello ? EMPTY : { title: "Waiting for the server…", why: "", action: "" });
   }
@@ -112,15 +152,12 @@ const EMPTY = {
 
 function showSelected() {
   const stream = store.current;
+  if (stream) byId("stage").dataset.stream = stream.stream;
+  else delete byId("stage").dataset.stream;
   stage.setPicture(stream ? player.bitmap(stream.stream) : null);
   timeline.reset(stream ? store.results(stream.stream) : [], stream);
   showStream();
   showResult();
-}
-
-// Pictures of all streams, and of none while nobody sees the page.
-function askForPictures() {
-  if (linked()) connection.command("pictures", { streams: document.hidden ? [] : [...store.streams.keys()] });
 }
 
 store.addEventListener("hello", showHello);
@@ -128,10 +165,14 @@ store.addEventListener("streams", () => {
   tabs.show();
   player.keep();
   tiles.arrange([...store.streams.keys()]);
-  askForPictures();
   showSelected();
+  wishes.ask();
 });
 store.addEventListener("selected", showSelected);
+store.addEventListener("trouble", ({ detail }) => {
+  byId("trouble").hidden = !detail;
+  put(byId("trouble"), detail ? `What is seen now is not kept: ${detail}` : "");
+});
 store.addEventListener("alerts", ({ detail }) => {
   if (detail) heed.tell(detail);
   alerts.show(store.alerts, connection.now());
@@ -157,7 +198,6 @@ connection.addEventListener("picture", ({ detail }) => {
   if (picture) player.take(picture);
 });
 connection.addEventListener("state", tick);
-document.addEventListener("visibilitychange", askForPictures);
 pause.addEventListener("click", () => {
   const paused = pause.getAttribute("aria-pressed") !== "true";
   headAck.follow(connection.command("set", { stream: store.selected, paused }));

@@ -1,11 +1,22 @@
 // History: what was seen, found again; pictures with their boxes.
 
+import { Correct } from "./correct.js";
 import { el, put } from "./dom.js";
-import { parseQuery, toggleChip } from "./query.js";
+import { clipButtons, PastClip } from "./past-clip.js";
+import { PastLine } from "./past-line.js";
+import { parseQuery, setChip, toggleChip } from "./query.js";
 import { Stage } from "./stage.js";
 import { fetchBlob, fetchJson } from "./token.js";
 import { otherAnswers, seconds } from "./words.js";
 
+// What counts: what somebody said in place of the model, or the model's own answer.
+const counting = (found) => ({ detections: found.correction?.detections ?? found.detections, caption: found.correction?.caption ?? found.caption });
+// As the search box takes it, rounded up to a second.
+function localTime(at) {
+  const date = new Date(Math.ceil(at) * 1000);
+  const two = (number) => String(number).padStart(2, "0");
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}T${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
 const shownTime = (at) => new Date(at * 1000).toLocaleString();
 
 export class Past {
@@ -15,14 +26,17 @@ export class Past {
   #list = el("ol", { class: "past-list" });
   #more = el("button", { class: "button", type: "button", text: "Older", hidden: true });
   #dialog = el("dialog", { class: "past-dialog", "aria-label": "Picture" });
+  #correct = new Correct();
+  #clip = new PastClip();
+  #line = new PastLine((stream, until) => this.#jump(stream, until));
   #asked = 0;
   #next = null;
 
-  constructor(root, { now, streams }) {
-    Object.assign(this, { root, now, streams });
+  constructor(root, { now, streams, admin }) {
+    Object.assign(this, { root, now, streams, admin });
     const form = el("form", { class: "past-form", role: "search" },
       el("label", { for: "search", text: "Search what was seen" }), this.#input, el("button", { class: "button", type: "submit", text: "Search" }));
-    root.replaceChildren(form, this.#chips, this.#words, this.#list, this.#more, this.#dialog);
+    root.replaceChildren(form, this.#chips, this.#words, this.#line.root, this.#list, this.#more, this.#dialog, this.#correct.root, this.#clip.root);
     form.addEventListener("submit", (event) => { event.preventDefault(); this.search(); });
     this.#more.addEventListener("click", () => this.#load(this.#next));
     this.#dialog.addEventListener("click", (event) => event.target === this.#dialog && this.#dialog.close());
@@ -33,10 +47,18 @@ export class Past {
     if (!this.#list.children.length) this.search();
   }
 
-  async search() {
+  async search({ line = true } = {}) {
     this.#next = null;
     await this.#load(null);
     this.#showChips();
+    const { params, faults } = parseQuery(this.#input.value, this.now());
+    if (line && !faults.length) await this.#line.load(params);
+  }
+
+  // What that stream had seen by then; the strips stay, to go elsewhere from there.
+  #jump(stream, until) {
+    this.#input.value = setChip(setChip(this.#input.value, "stream", stream), "until", localTime(until));
+    this.search({ line: false });
   }
 
   async #load(cursor) {
@@ -73,12 +95,33 @@ export class Past {
     const box = el("div", { class: "stage" });
     const answers = otherAnswers(found, null).map(([name, words]) => el("p", {}, el("strong", { text: `${name} ` }), words));
     const close = el("button", { class: "button", type: "button", text: "Close", onclick: () => this.#dialog.close() });
-    this.#dialog.replaceChildren(box, el("h2", { text: `${found.stream}, ${shownTime(found.at)}` }), el("p", { text: found.caption ?? "" }), ...answers, close);
+    const correct = this.admin?.() ? el("button", { class: "button", type: "button", text: "Correct", onclick: () => this.#openCorrect(card) }) : null;
+    const buttons = el("div", { class: "past-buttons" });
+    buttons.append(...[correct, close].filter(Boolean));
+    const said = found.correction ? el("p", { class: "past-words", text: `Corrected by ${found.correction.by}. The model said: ${found.caption ?? "nothing"}` }) : null;
+    const parts = [box, el("h2", { text: `${found.stream}, ${shownTime(found.at)}` }), el("p", { text: counting(found).caption ?? "" }), said, ...answers, buttons];
+    this.#dialog.replaceChildren(...parts.filter(Boolean));
+    clipButtons(found, (alert) => this.#playClip(alert)).then((clips) => buttons.prepend(...clips));
     this.#dialog.showModal();
     const stage = new Stage(box);
     stage.setAspect(found.width / found.height);
-    if (card.bitmap) stage.setPicture(card.bitmap);
     stage.setBoxes(card.boxes);
+    card.load().then(() => card.bitmap && stage.setPicture(card.bitmap));
+  }
+
+  #playClip(alert) {
+    this.#dialog.close();
+    this.#clip.open(alert);
+  }
+
+  #openCorrect(card) {
+    this.#dialog.close();
+    let shown = card;
+    this.#correct.open(card.found, card.bitmap, (found) => {
+      const next = new Card(found, (one) => this.#enlarge(one));
+      shown.root.replaceWith(next.root);
+      shown = next;
+    });
   }
 }
 
@@ -93,13 +136,15 @@ class Card {
 
   constructor(found, enlarge) {
     this.found = found;
-    this.boxes = { detections: found.detections, alpha: 1, key: String(found.id), at: found.media_seconds };
+    const { detections, caption } = counting(found);
+    this.boxes = { detections, alpha: 1, key: String(found.id), at: found.media_seconds };
     const box = el("div", { class: "stage" });
     const stood = found.until - found.at >= 1 ? `, for ${seconds(found.until - found.at)}` : "";
     const words = el("span", { class: "tile-words" }, el("span", { class: "tile-name", text: `${found.stream} · ${shownTime(found.at)}${stood}` }),
-      el("span", { class: "tile-caption", text: found.error ?? (found.snippet || found.caption || "") }));
+      el("span", { class: "tile-caption", text: found.correction ? caption ?? "" : found.error ?? (found.snippet || found.caption || "") }),
+      found.correction ? el("span", { class: "corrected", text: "Corrected" }) : null);
     const button = el("button", { class: "tile", type: "button", onclick: () => enlarge(this) }, box, words);
-    this.root = el("li", { data: { labels: [...new Set(found.detections.map((one) => one.label))].join("\n") } }, button);
+    this.root = el("li", { data: { labels: [...new Set(detections.map((one) => one.label))].join("\n") } }, button);
     this.root.card = this;
     this.stage = new Stage(box, { small: true });
     this.stage.setAspect(found.width / found.height);
@@ -107,7 +152,13 @@ class Card {
     watcher.observe(this.root);
   }
 
-  async load() {
+  // Once, however many ask for it.
+  load() {
+    this.loading ??= this.#load();
+    return this.loading;
+  }
+
+  async #load() {
     if (!this.found.picture) return;
     const blob = await fetchBlob(`/api/v1/snapshots/${encodeURIComponent(this.found.picture)}`);
     if (!blob) return;

@@ -1,9 +1,11 @@
 // Shows the pictures of all streams: at once, or in step with their boxes, a moment later.
 
 import { boxesAt } from "./between.js";
+import { Carried } from "./carried.js";
 import { Delay } from "./delay.js";
 import { freshness } from "./fit.js";
 import { intervalOf } from "./stream.js";
+import { Video } from "./video.js";
 
 const MOST_WAITING = 90;
 const KEY = "streamer-in-step";
@@ -13,9 +15,11 @@ class Reel {
   shown = null;
   decoding = false;
   delay = new Delay();
+  video = new Video();
 
   forget() {
     this.waiting.length = 0;
+    this.video.forget();
     this.shown?.bitmap.close();
     this.shown = null;
   }
@@ -24,6 +28,7 @@ class Reel {
 export class Player extends EventTarget {
   // Event: "picture" (detail: name), when another picture is to be shown.
   #reels = new Map();
+  #carried = new Carried();
 
   // clock(): Unix seconds of the server.
   constructor(store, clock) {
@@ -31,6 +36,7 @@ export class Player extends EventTarget {
     this.store = store;
     this.clock = clock;
     this.inStep = stored() !== "no";
+    store.addEventListener("boxes", ({ detail }) => this.#carried.take(detail));
   }
 
   setInStep(inStep) {
@@ -40,6 +46,7 @@ export class Player extends EventTarget {
 
   // Forgets the pictures of streams that are gone.
   keep() {
+    this.#carried.keep(this.store.streams);
     for (const [name, reel] of this.#reels) {
       if (this.store.streams.has(name)) continue;
       reel.forget();
@@ -50,7 +57,8 @@ export class Player extends EventTarget {
   take(picture) {
     const stream = [...this.store.streams.values()].find((known) => known.number === picture.number);
     if (!stream) return;
-    const { waiting } = this.#reel(stream.stream);
+    const { waiting, video } = this.#reel(stream.stream);
+    if (picture.kind !== "jpeg") return video.take(picture);
     waiting.push(picture);
     if (waiting.length > MOST_WAITING) waiting.shift();
   }
@@ -65,6 +73,21 @@ export class Player extends EventTarget {
     return this.#reels.get(name)?.shown?.bitmap ?? null;
   }
 
+  // {bitmap, captured, mediaSeconds} of what is shown; the bitmap is good until the next picture. Null before the first.
+  shown(name) {
+    return this.#reels.get(name)?.shown ?? null;
+  }
+
+  // Whether what is shown is the camera's own video.
+  asSent(name) {
+    return this.#reels.get(name)?.shown?.asSent ?? false;
+  }
+
+  // Whether this browser could not decode the camera's video.
+  videoFailed(name) {
+    return this.#reels.get(name)?.video.failed ?? false;
+  }
+
   // Seconds by which pictures are held back; 0 where the newest is shown.
   behind(name) {
     return this.#reels.get(name)?.delay.seconds ?? 0;
@@ -77,13 +100,15 @@ export class Player extends EventTarget {
     const newest = results.at(-1) ?? null;
     const stream = this.store.streams.get(name);
     const held = this.behind(name) > 0 && shown;
+    const carried = held || !shown ? null : this.#carried.at(name, shown.captured);
     const { before, detections } = held
       ? boxesAt(results, shown.captured)
-      : { before: newest, detections: newest?.detections ?? [] };
+      : { before: newest, detections: carried?.detections ?? newest?.detections ?? [] };
     const age = before ? (held ? shown.captured : now) - before.captured : 0;
     const alpha = stream ? Math.round(freshness(age, intervalOf(stream)) * 20) / 20 : 1;
-    const key = `${name}/${before?.captured}/${held ? shown.captured : ""}/${alpha}/${detections.length}`;
-    return { detections, alpha, key, at: held ? shown.mediaSeconds : (before?.media_seconds ?? null) };
+    const exact = held || carried;
+    const key = `${name}/${before?.captured}/${exact ? shown.captured : ""}/${alpha}/${detections.length}`;
+    return { detections, alpha, key, carried: Boolean(carried), at: exact ? shown.mediaSeconds : (before?.media_seconds ?? null) };
   }
 
   // Runs as long as the page does, in step with the screen.
@@ -95,6 +120,11 @@ export class Player extends EventTarget {
 
   #advance(name, reel, now) {
     const moment = now - reel.delay.move(now, this.inStep);
+    const frame = reel.video.due(reel.delay.seconds === 0 ? Infinity : moment);
+    if (frame) {
+      reel.waiting.length = 0;
+      return this.#put(name, reel, { ...frame, asSent: true });
+    }
     if (reel.decoding) return;
     let due = null;
     while (reel.waiting.length && reel.waiting[0].captured <= moment + 0.004) due = reel.waiting.shift();
@@ -106,14 +136,19 @@ export class Player extends EventTarget {
     reel.decoding = true;
     try {
       const bitmap = await createImageBitmap(picture.jpeg);
-      reel.shown?.bitmap.close();
-      reel.shown = { ...picture, bitmap, jpeg: null };
-      this.dispatchEvent(new CustomEvent("picture", { detail: name }));
+      if (reel.shown && reel.shown.captured > picture.captured + 0.001 && reel.video.running) bitmap.close();
+      else this.#put(name, reel, { ...picture, bitmap, jpeg: null });
     } catch {
       console.warn(`a picture of ${name} could not be decoded`);
     } finally {
       reel.decoding = false;
     }
+  }
+
+  #put(name, reel, shown) {
+    reel.shown?.bitmap.close();
+    reel.shown = shown;
+    this.dispatchEvent(new CustomEvent("picture", { detail: name }));
   }
 
   #reel(name) {

@@ -42,3 +42,9 @@ export function toggleChip(text, name, value) {
   const parts = text.match(/(?:[a-z]+:)?(?:"[^"]*"?|\S+)/gi) ?? [];
   return (parts.includes(chip) ? parts.filter((part) => part !== chip) : [...parts, chip]).join(" ");
 }
+
+// The text with one chip of that name, in place of those that are there.
+export function setChip(text, name, value) {
+  const parts = text.match(/(?:[a-z]+:)?(?:"[^"]*"?|\S+)/gi) ?? [];
+  return toggleChip(parts.filter((part) => !part.toLowerCase().startsWith(`${name}:`)).join(" "), name, value);
+}

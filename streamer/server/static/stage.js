@@ -54,7 +54,7 @@ export class Stage {
     const context = canvas.getContext("2d");
     context.clearRect(0, 0, canvas.width, canvas.height);
     const { bitmap, aspect } = this.#shown;
-    if (!bitmap || bitmap.width === 0) return;
+    if (!bitmap || (bitmap.displayWidth ?? bitmap.width) === 0) return;
     const { x, y, width, height } = fit(canvas.width, canvas.height, aspect);
     context.imageSmoothingQuality = "high";
     context.drawImage(bitmap, x, y, width, height);
@@ -80,12 +80,13 @@ export class Stage {
     return Math.max(1, Math.round((this.small ? 1.5 : 2.5) * (devicePixelRatio || 1)));
   }
 
-  // A dark rim keeps the line visible on light pictures.
+  // A dark rim keeps the line visible on light pictures. What was carried there since it was seen has a thinner line.
   #drawBox(context, found, { left, top, width, height }) {
     context.lineJoin = "round";
+    const line = found.attributes?.carried ? Math.max(1, Math.round(this.#line * 0.6)) : this.#line;
     for (const [style, extra] of [["rgb(8 11 15 / 55%)", 2], [colourOf(found.label), 0]]) {
       context.strokeStyle = style;
-      context.lineWidth = this.#line + extra;
+      context.lineWidth = line + extra;
       context.strokeRect(left, top, width, height);
     }
   }

@@ -4,8 +4,8 @@ const RESULTS_KEPT = 200;
 const ALERTS_KEPT = 200;
 
 export class Store extends EventTarget {
-  // Events: "hello", "streams" (some came or went, or all is new), "stream", "result" (detail: name), "selected",
-  // "alerts" (detail: the alert that is new, or null).
+  // Events: "hello", "streams" (some came or went, or all is new), "stream", "result" (detail: name), "boxes" (detail:
+  // the message), "trouble" (detail: words or null), "selected", "alerts" (detail: the alert that is new, or null).
   hello = null;
   streams = new Map();
   selected = null;
@@ -52,6 +52,12 @@ export class Store extends EventTarget {
         break;
       case "alert":
         this.#takeAlert(message);
+        break;
+      case "trouble":
+        this.#tell("trouble", message.words);
+        break;
+      case "boxes":
+        this.#tell("boxes", message);
         break;
       case "result":
         if (this.streams.has(message.stream)) {

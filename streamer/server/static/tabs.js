@@ -4,8 +4,9 @@ import { byId } from "./dom.js";
 
 export class Tabs {
   #views;
+  #shown = null;
 
-  // views: {name: {element ids to show}, open()}; the first one is shown where the address names none.
+  // views: {name: {shows: element ids, open(), close()}}; the first one is shown where the address names none.
   constructor(root, views) {
     this.root = root;
     this.#views = views;
@@ -21,6 +22,8 @@ export class Tabs {
       if (link.hash.slice(1) === current) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
+    if (this.#shown !== current) this.#views[this.#shown]?.close?.();
+    this.#shown = current;
     this.#views[current].open?.();
   }
 }

@@ -9,7 +9,7 @@ import { stateWords } from "./words.js";
 class Tile {
   constructor(name, onselect) {
     this.name = name;
-    const canvasBox = el("div", { class: "stage" });
+    const canvasBox = el("div", { class: "stage", data: { stream: name } });
     this.words = el("span", { text: "" });
     this.state = el("span", { class: "state" }, el("span", { class: "dot", "aria-hidden": "true" }), this.words);
     this.caption = el("span", { class: "tile-caption" });

@@ -4,6 +4,9 @@ const KEY = "streamer-token";
 
 let current = null;
 
+// Headers that show the token; none where none is needed.
+export const authorised = () => (current ? { authorization: `Bearer ${current}` } : {});
+
 // A file of the HTTP interface; null where it cannot be had. The token never stands in an address.
 export async function fetchBlob(path) {
   try {

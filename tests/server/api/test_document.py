@@ -20,7 +20,16 @@ schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not i
 
 EXAMPLES = 8
 """Requests a operation and mode."""
-THERE = {"stream": "gate", "task": "detect", "rule": "ladder", "alert": f"{1:032x}", "name": "x", "channel": "x"}
+THERE = {
+    "stream": "gate",
+    "task": "detect",
+    "rule": "ladder",
+    "alert": f"{1:032x}",
+    "name": "x",
+    "channel": "x",
+    "result": 1,
+    "job": "x",
+}
 METHODS = {"get", "put", "post", "patch", "delete"}
 
 

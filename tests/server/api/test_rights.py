@@ -34,6 +34,18 @@ ADMIN = {
     ("DELETE", "/api/v1/rules/{rule}"),
     ("POST", "/api/v1/rules/test"),
     ("GET", "/api/v1/history/counts"),
+    ("PUT", "/api/v1/history/{result}/correction"),
+    ("DELETE", "/api/v1/history/{result}/correction"),
+    ("GET", "/api/v1/jobs"),
+    ("POST", "/api/v1/jobs"),
+    ("GET", "/api/v1/jobs/{job}"),
+    ("DELETE", "/api/v1/jobs/{job}"),
+    ("GET", "/api/v1/jobs/{job}/results"),
+    ("GET", "/api/v1/jobs/{job}/picture.jpg"),
+    ("GET", "/api/v1/jobs/{job}/files/{name}"),
+    ("POST", "/api/v1/probes"),
+    ("GET", "/api/v1/retention"),
+    ("PATCH", "/api/v1/retention"),
     ("GET", "/api/v1/channels"),
     ("GET", "/api/v1/channels/{channel}/dead"),
     ("POST", "/api/v1/channels/{channel}/replay"),
@@ -50,6 +62,10 @@ BODIES: dict[str, Any] = {
     "/api/v1/rules/test": {"name": "nothing"},
     "/api/v1/channels/{channel}/replay": {},
     "/api/v1/tokens": {"name": "owner"},
+    "/api/v1/history/{result}/correction": {"detections": []},
+    "/api/v1/probes": {"address": "/nowhere"},
+    "/api/v1/streams/{stream}/comparisons": {"variants": [{"budget": 70}, {"budget": 140}]},
+    "/api/v1/retention": {"keep_days": 30},
 }
 QUERIES = {"/api/v1/history/results": {"stream": HIDDEN}, "/api/v1/alerts": {"stream": HIDDEN}}
 
@@ -114,10 +130,12 @@ def of_stream(served: Served, stream: str) -> dict[str, str]:
     """Names of what belongs to that stream."""
     [found] = served.station.history.alerts(stream, f"rule of {stream}")
     names = {"stream": stream, "rule": "of one", "alert": found.id, "task": "caption", "channel": "x"}
-    return {**names, "snapshot": found.snapshot or "", "clip": found.clip or "", "name": "x"}
+    return {**names, "snapshot": found.snapshot or "", "clip": found.clip or "", **NOTHING}
 
 
-NOBODY = {"stream": "nobody", "rule": "nothing", "alert": "f" * 32, "task": "caption", "channel": "x", "name": "x"}
+NOTHING = {"name": "x", "result": "999999", "job": "none"}
+"""Names of what is only there for admins, or nowhere."""
+NOBODY = {"stream": "nobody", "rule": "nothing", "alert": "f" * 32, "task": "caption", "channel": "x", **NOTHING}
 
 
 def test_nothing_is_answered_without_a_token_but_readiness(closed: Served) -> None:

@@ -1,0 +1,53 @@
+// The ways to ask: what the form's fields mean, ready-made sets, and what this browser remembers.
+
+export const KINDS = [
+  ["caption", "Describe"],
+  ["both", "Describe and find objects"],
+  ["detect", "Find objects"],
+  ["read", "Read text"],
+  ["ask", "Question"],
+  ["check", "Yes or no"],
+];
+export const MOST = 4;
+const KEY = "streamer-compare";
+const PEOPLE_AND_CARS = "person, car";
+
+export const usesPrompt = (kind) => kind !== "detect";
+export const usesLabels = (kind) => kind === "detect" || kind === "both";
+export const needsPrompt = (kind) => kind === "ask" || kind === "check";
+
+const way = (kind, budget, prompt = "", labels = "") => ({ kind, budget, prompt, labels });
+
+// [words, ways]
+export const PRESETS = [
+  ["70 beside 280 beside 1120", [70, 280, 1120].map((budget) => way("both", budget, "", PEOPLE_AND_CARS))],
+  ["70 beside 280", [70, 280].map((budget) => way("both", budget, "", PEOPLE_AND_CARS))],
+  ["Two prompts", [way("caption", 280), way("caption", 280, "Describe this picture in a few words.")]],
+  ["Counted or found", [way("ask", 280, "How many cars are there?"), way("detect", 280, "", "car")]],
+];
+
+// What the server is asked; null where the question has no words yet.
+export function variantOf({ kind, budget, prompt, labels }) {
+  const words = prompt.trim() ? { prompt: prompt.trim() } : {};
+  const objects = { kind: "detect", labels: labels.split(",").map((name) => name.trim()).filter(Boolean) };
+  if (needsPrompt(kind) && !words.prompt) return null;
+  if (kind === "detect") return { budget, tasks: [objects] };
+  if (kind === "both") return { budget, tasks: [{ kind: "caption", ...words }, objects] };
+  return { budget, tasks: [{ kind, ...words }] };
+}
+
+export function remembered() {
+  try {
+    const ways = JSON.parse(localStorage.getItem(KEY));
+    if (Array.isArray(ways) && ways.length >= 2 && ways.length <= MOST && ways.every(known)) return ways;
+  } catch { /* nothing that can be used */ }
+  return PRESETS[0][1];
+}
+
+export function remember(ways) {
+  try { localStorage.setItem(KEY, JSON.stringify(ways)); } catch { /* kept for this page alone */ }
+}
+
+function known(way) {
+  return KINDS.some(([kind]) => kind === way?.kind) && Number.isInteger(way.budget) && typeof way.prompt === "string" && typeof way.labels === "string";
+}

@@ -1,0 +1,193 @@
+// The same live frames, asked in several ways: answers side by side, what differs marked, figures of the last frames.
+
+import { Column } from "./compare-column.js";
+import { Totals } from "./compare-totals.js";
+import { MOST, PRESETS, remember, remembered, variantOf } from "./compare-ways.js";
+import { el, put } from "./dom.js";
+import { sendJson } from "./token.js";
+import { clockTime, mediaTime } from "./words.js";
+
+const LEAST_MS = 500;
+const AGAIN_MS = 2000;
+const WIDTH = 960;
+
+export class Compare {
+  #stream = el("select", { id: "compare-stream" });
+  #live = el("button", { class: "button", type: "button", "aria-pressed": "true" });
+  #step = el("button", { class: "button", type: "button", text: "One frame" });
+  #more = el("button", { class: "button", type: "button", text: "One more way" });
+  #words = el("p", { class: "past-words", role: "status" });
+  #where = el("p", { class: "compare-where" });
+  #caveat = el("p", { class: "compare-caveat", hidden: true });
+  #grid = el("div", { class: "compare-grid" });
+  #totals = new Totals();
+  #body;
+  #columns = [];
+  #bitmap = null;
+  #open = false;
+  #going = true;
+  #single = false;
+  #busy = false;
+  #changes = 0;
+  #timer = 0;
+
+  // page: what all views share, see main.js.
+  constructor(root, page) {
+    Object.assign(this, { root, page });
+    const presets = el("div", { class: "past-chips", role: "group", "aria-label": "Ready-made comparisons" },
+      ...PRESETS.map(([text, ways]) => el("button", { class: "chip", type: "button", text, onclick: () => this.#set(ways) })));
+    const bar = el("div", { class: "compare-bar" }, el("label", { class: "compare-stream", for: "compare-stream" }, "Stream", this.#stream),
+      el("div", { class: "past-buttons" }, this.#live, this.#step, this.#more), this.#where);
+    const signs = el("p", { class: "compare-legend" }, "Marks: ", el("ins", { text: "underlined" }), " is only here, ", el("del", { text: "struck out" }),
+      " is only in A; a dashed box with + is only here, a dotted one with − is only in A.");
+    this.#body = el("div", { class: "compare-body" }, presets, bar, this.#caveat, signs, this.#grid, this.#totals.root);
+    root.replaceChildren(this.#words, this.#body);
+    this.#stream.addEventListener("change", () => this.#changed());
+    this.#live.addEventListener("click", () => this.#go(!this.#going));
+    this.#step.addEventListener("click", () => this.#one());
+    this.#more.addEventListener("click", () => this.#set([...this.#ways(), this.#ways().at(-1)]));
+    document.addEventListener("visibilitychange", () => this.#next());
+    page.connection.addEventListener("state", () => this.#linked());
+    this.#showGoing();
+  }
+
+  // It is looked at. Also called again whenever streams come and go.
+  open() {
+    this.#open = true;
+    const names = this.page.streams();
+    this.#body.hidden = names.length === 0;
+    if (!names.length) return put(this.#words, "No stream is being watched, so there is nothing to compare. Start streamer with a file or a camera, or add a stream under Settings.");
+    const chosen = names.includes(this.#stream.value) ? this.#stream.value : names.includes(this.page.store.selected) ? this.page.store.selected : names[0];
+    this.#stream.replaceChildren(...names.map((name) => el("option", { value: name, text: name })));
+    const other = this.#columns.length > 0 && chosen !== this.#shown;
+    this.#stream.value = chosen;
+    if (!this.#columns.length) this.#set(remembered());
+    else if (other) this.#changed();
+    else this.#next();
+  }
+
+  // It is looked at no more.
+  close() {
+    this.#open = false;
+    clearTimeout(this.#timer);
+  }
+
+  #shown = "";
+
+  #ways() {
+    return this.#columns.map((column) => column.way);
+  }
+
+  // Columns for these ways; those that are there stay.
+  #set(ways) {
+    const budgets = this.page.store.hello?.budgets ?? [70, 140, 280, 560, 1120];
+    while (this.#columns.length > ways.length) this.#columns.pop().root.remove();
+    while (this.#columns.length < ways.length) {
+      const column = new Column({ changed: () => this.#changed(), taken: () => this.#take(column) });
+      this.#columns.push(column);
+      this.#grid.append(column.root);
+    }
+    this.#columns.forEach((column, place) => column.fill(ways[place], letterOf(place), budgets, ways.length > 2));
+    this.#changed();
+  }
+
+  #take(column) {
+    const ways = this.#ways().filter((way, place) => this.#columns[place] !== column);
+    this.#set(ways);
+    this.#more.focus();
+  }
+
+  // Something else is asked from now on: what was found before does not count.
+  #changed() {
+    this.#changes += 1;
+    this.#shown = this.#stream.value;
+    remember(this.#ways());
+    this.#grid.dataset.ways = String(this.#columns.length);
+    this.#more.hidden = this.#columns.length >= MOST;
+    this.#totals.clear();
+    const wanting = this.#columns.filter((column) => !variantOf(column.way));
+    for (const column of this.#columns) {
+      column.complain(wanting.includes(column) ? "Type the question first." : "");
+      column.clear(wanting.length ? "Waits for the question." : "The first answer is on its way…");
+    }
+    put(this.#where, "");
+    this.#single ||= !this.#going;
+    this.#next();
+  }
+
+  #go(going) {
+    this.#going = going;
+    this.#single = false;
+    this.#showGoing();
+    this.#next();
+  }
+
+  #one() {
+    this.#going = false;
+    this.#single = true;
+    this.#showGoing();
+    this.#next();
+  }
+
+  #showGoing() {
+    this.#live.setAttribute("aria-pressed", String(this.#going));
+    put(this.#live, this.#going ? "Pause" : "Go on live");
+  }
+
+  #linked() {
+    if (!this.#open) return;
+    if (this.page.connection.state === "open") this.#next();
+    else put(this.#words, "The connection is lost. The comparison goes on when it is back.");
+  }
+
+  // Asks for the next frame, where one is wanted and none is on its way.
+  #next(wait = 0) {
+    clearTimeout(this.#timer);
+    if (!this.#open || this.#busy || document.hidden || this.page.connection.state !== "open") return;
+    if (!this.#going && !this.#single) return;
+    this.#timer = setTimeout(() => this.#ask(), wait);
+  }
+
+  async #ask() {
+    const variants = this.#columns.map((column) => variantOf(column.way));
+    if (variants.includes(null)) return;
+    const begun = performance.now();
+    const asked = this.#changes;
+    this.#busy = true;
+    const { value, error } = await sendJson("POST", `/api/v1/streams/${encodeURIComponent(this.#stream.value)}/comparisons`, { variants, width: WIDTH });
+    const bitmap = value ? await decoded(value.picture) : null;
+    this.#busy = false;
+    if (asked !== this.#changes || !this.#open) bitmap?.close();
+    else if (error) put(this.#words, `No comparison: ${error}. ${this.#going ? "It is tried again." : ""}`);
+    else {
+      this.#single = false;
+      this.#show(value, bitmap);
+    }
+    if (error && !this.#going && asked === this.#changes) this.#single = false;
+    this.#next(error ? AGAIN_MS : Math.max(0, LEAST_MS - (performance.now() - begun)));
+  }
+
+  #show(value, bitmap) {
+    put(this.#words, "");
+    const [first] = value.variants;
+    const place = value.index === null ? "" : ` · picture ${value.index}`;
+    put(this.#where, `${mediaTime(value.media_seconds)} · ${clockTime(value.captured)}${place}`);
+    this.#caveat.hidden = !value.caveat || Boolean(this.page.store.hello?.caveat);
+    put(this.#caveat, value.caveat ?? "");
+    const frame = { bitmap, aspect: first.width / first.height, key: String(value.captured), at: value.media_seconds };
+    const ways = this.#columns.map((column, number) => {
+      const result = value.variants[number];
+      return { letter: column.letter, budget: result.budget, result, found: column.show(result, number ? first : null, frame) };
+    });
+    this.#bitmap?.close();
+    this.#bitmap = bitmap;
+    this.#totals.add(ways);
+  }
+}
+
+const letterOf = (place) => "ABCD"[place];
+
+async function decoded(base64) {
+  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  return createImageBitmap(new Blob([bytes], { type: "image/jpeg" }));
+}
