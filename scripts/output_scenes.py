@@ -39,7 +39,7 @@ def recorded(_page: str) -> Iterator[Places]:
 @contextmanager
 def watched(_page: str) -> Iterator[Places]:
     """One camera is watched at port 8000, by whoever sits at this machine."""
-    port, words = free_port(), ("--loop", "--detect", "car, person, dog", "--data", "out/served")
+    port, words = free_port(), ["--loop", "--task", "caption", "--detect", "car,person,dog", "--data", "out/served"]
     with running(str(ROOT / "sample_videos" / "street.mp4"), *words, port=port):
         time.sleep(8)
         yield {"8000": port}
@@ -63,8 +63,8 @@ def home(page: str) -> Iterator[Places]:
         broker, streams = Path(folder, "mosquitto.conf"), Path(folder, "streams.toml")
         user = "user root\n" if os.geteuid() == 0 else ""  # else the broker becomes one who may not read the folder
         broker.write_text(f"listener {ports['1883']} 127.0.0.1\nallow_anonymous true\npersistence false\n{user}")
-        with_data = STREAMS.read_text().partition("[[streams]]")
-        streams.write_text(channels.replace("1883", ports["1883"]) + "".join(with_data[1:]))
+        with_rules = STREAMS.read_text().partition("[[streams]]")[1:]
+        streams.write_text(channels.replace("1883", ports["1883"]) + "\n" + "".join(with_rules))
         program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
         with ended(subprocess.Popen([program, "-c", str(broker)], stderr=subprocess.DEVNULL)):
             time.sleep(1)

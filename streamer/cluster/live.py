@@ -6,8 +6,13 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from fractions import Fraction
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import cv2
+import numpy as np
 
 from streamer.cluster.camera import Plan
 from streamer.cluster.connecting import Node
@@ -18,16 +23,19 @@ from streamer.display import ANY, EncodedPicture, Wish
 from streamer.errors import OptionError
 from streamer.monitor import Event, Follower, Look, Monitor, StreamRemoved
 from streamer.settings import StreamSettings, StreamStatus
+from streamer.sources.picture import Scaler, VideoPicture
 
 if TYPE_CHECKING:
     from streamer.frames import Frame
     from streamer.models.base import VisionModel
     from streamer.results import FrameResult
+    from streamer.sources.base import Picture
     from streamer.sources.ring import PacketRing
     from streamer.streams import Opener
     from streamer.tasks import Task
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 MAX_STREAMS = 512
 CLOSE_SECONDS = 5.0
@@ -157,6 +165,17 @@ class ClusterMonitor(Monitor):
     def still(self, name: str) -> EncodedPicture | None:
         """As `Monitor.still`; may ask the stream's process, for 2 s at most."""
         return self._find_stream(name).still()
+
+    def next_picture(self, name: str, take: Callable[[Picture, float], T]) -> Future[T]:
+        """As `Monitor.next_picture`, but of the newest picture that can be had from the stream's process, which may be
+        as small as viewers wish it; ``take`` is called here. May take 2 s."""
+        still, future = self._find_stream(name).still(), Future[T]()
+        if still is not None:
+            image = cv2.imdecode(np.frombuffer(still.jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
+            time_seconds = Fraction(still.time_seconds)
+            picture = VideoPicture.from_rgb(np.asarray(image, np.uint8), Scaler(), time_seconds, still.sequence)
+            future.set_result(take(picture, still.captured_at))
+        return future
 
     # -- the end
 

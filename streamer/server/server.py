@@ -84,6 +84,7 @@ class Server:
             station=station,
             viewers=lambda: self.viewers,
         )
+        logging.getLogger("uvicorn.error").addFilter(_without_cut_off)
         self._uvicorn = uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -216,6 +217,11 @@ def _listen(host: str, port: int) -> socket.socket:
         expected = f"a free port on this machine, or 0 for any ({error})"
         raise OptionError("address", f"{host}:{port}", expected) from error
     return listener
+
+
+def _without_cut_off(record: logging.LogRecord) -> bool:
+    """Requests that the server's end cuts off are no faults, though uvicorn logs each with its traceback."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def _version() -> str:

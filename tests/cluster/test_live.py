@@ -139,6 +139,11 @@ def test_pictures_come_while_somebody_looks(monitor: ClusterMonitor, heard: Hear
     image = cv2.imdecode(np.frombuffer(still.jpeg, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None
     assert image.shape[:2] == still.size[::-1]
+    taken = monitor.next_picture(NAMES[2], lambda picture, captured_at: (picture.scaled((64, 48)), captured_at)).result(
+        5
+    )
+    assert taken[0].shape == (48, 64, 3)
+    assert time.monotonic() - taken[1] < 30
 
 
 def test_settings_change_and_a_paused_stream_is_not_analysed(monitor: ClusterMonitor, heard: Heard) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from streamer.configuration import Configuration, StreamEntry
+from streamer.errors import ModelError
 from streamer.models.base import Request
 from streamer.models.scripted import ScriptedModel
 from streamer.server import Server
@@ -38,6 +39,7 @@ class Rig:
 
     def __init__(self, data: Path) -> None:
         self.asked: Counter[int] = Counter()
+        self.failing = False
         self.model = ScriptedModel(self._say)
         entries = tuple(StreamEntry(name, "synthetic:?live=1&size=320x180&fps=10", QUIET) for name in ("gate", "yard"))
         self.station = Station(self.model, Configuration(streams=entries, data=data))
@@ -45,6 +47,8 @@ class Rig:
 
     def _say(self, request: Request) -> str:
         self.asked[request.budget] += 1
+        if self.failing:
+            raise ModelError("scripted", "it is out of order")
         return say(request)
 
     def close(self) -> None:
@@ -159,37 +163,57 @@ def test_what_goes_wrong_is_said_and_gets_better(rig: Rig, open_page: OpenPage) 
     slots.release()
     slots.release()
     follow(page, lambda: "No comparison" not in page.locator("#compare").inner_text())
+    rig.failing = True
+    column(page, 0).get_by_text("Not answered. ").wait_for()
+    assert column(page, 1).locator(".compare-verdict").inner_text() == "Cannot be held against A"
+    rig.failing = False
+    follow(page, lambda: "≠" in column(page, 1).locator(".compare-verdict").inner_text())
+    page.evaluate("() => { WebSocket.prototype.send = function () { this.close(); }; }")
+    page.get_by_text("The connection is lost. The comparison goes on").wait_for()
+    page.wait_for_timeout(300)
+    stood = rig.asked.total()
+    page.wait_for_timeout(900)
+    assert rig.asked.total() == stood
 
 
-@pytest.mark.parametrize("width", [375, 1280, 2560])
-def test_it_fits_the_screen(rig: Rig, open_page: OpenPage, width: int) -> None:
-    page = opened(rig, open_page, viewport={"width": width, "height": 900})
+def test_without_streams_it_says_what_to_do(tmp_path: Path, open_page: OpenPage) -> None:
+    with (
+        ScriptedModel() as model,
+        Station(model, Configuration(data=tmp_path / "data")) as station,
+        Server(station.monitor, port=0, station=station) as server,
+    ):
+        page = open_page(f"{server.url}#compare")
+        page.get_by_text("there is nothing to compare").wait_for()
+        assert not page.get_by_role("button", name="One frame").is_visible()
+
+
+def test_it_fits_the_screen(rig: Rig, open_page: OpenPage) -> None:
+    page = opened(rig, open_page)
     page.get_by_role("button", name="70 beside 280 beside 1120").click()
     follow(page, lambda: column(page, 2).locator(".compare-answer").count() == 1)
-    assert page.evaluate("document.scrollingElement.scrollWidth") <= width
-    places = page.evaluate(
-        "[...document.querySelectorAll('.compare-column')].map(one => one.getBoundingClientRect().y)"
-    )
-    assert len(set(places)) == (3 if width == 375 else 1)
+    tops = "[...document.querySelectorAll('.compare-column')].map(one => one.getBoundingClientRect().y)"
+    for width, rows in ((375, 3), (1280, 1), (2560, 1)):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.scrollingElement.scrollWidth") <= width
+        assert len(set(page.evaluate(tops))) == rows
 
 
-@pytest.mark.parametrize(
-    ("first", "other", "parts"),
-    [
-        ("", "", []),
-        ("A red car.", "a red, car", [["same", "a red, car"]]),
-        ("one two three", "one four three", [["same", "one"], ["less", "two"], ["more", "four"], ["same", "three"]]),
-        ("", "new words", [["more", "new words"]]),
-        ("gone", "", [["less", "gone"]]),
-        ("a b c", "c a b", [["more", "c"], ["same", "a b"], ["less", "c"]]),
-    ],
-)
-def test_words_are_compared_one_by_one(
-    rig: Rig, open_page: OpenPage, first: str, other: str, parts: list[list[str]]
-) -> None:
+CASES: list[tuple[str, str, list[list[str]]]] = [
+    ("", "", []),
+    ("A red car.", "a red, car", [["same", "a red, car"]]),
+    ("one two three", "one four three", [["same", "one"], ["less", "two"], ["more", "four"], ["same", "three"]]),
+    ("", "new words", [["more", "new words"]]),
+    ("gone", "", [["less", "gone"]]),
+    ("a b c", "c a b", [["more", "c"], ["same", "a b"], ["less", "c"]]),
+    ("-- ?", "-- !", [["same", "--"], ["less", "?"], ["more", "!"]]),
+]
+
+
+def test_words_are_compared_one_by_one(rig: Rig, open_page: OpenPage) -> None:
     page = open_page(f"{rig.server.url}#rules")
-    call = f"m.diffWords({json.dumps(first)}, {json.dumps(other)}).map(p => [p.kind, p.words])"
-    assert page.evaluate(f"import('/static/compare-diff.js').then(m => {call})") == parts
+    script = """async (cases) => { const { diffWords } = await import('/static/compare-diff.js');
+      return cases.map(([first, other]) => diffWords(first, other).map(({ kind, words }) => [kind, words])); }"""
+    assert page.evaluate(script, [case[:2] for case in CASES]) == [parts for _, _, parts in CASES]
 
 
 def test_long_answers_and_crowded_pictures_are_compared_soon(rig: Rig, open_page: OpenPage) -> None:

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from streamer.analyzer import Job
 from streamer.display import display_size, encode_jpeg
-from streamer.errors import ModelError, OptionError
+from streamer.errors import OptionError
 from streamer.frames import Frame
 from streamer.models.base import BUDGETS
 from streamer.server.api.answers import WITH_BODY, problems
@@ -140,7 +140,8 @@ async def _next_picture(api: Context, stream: str, wanted: NewComparison) -> _Ta
 
     budgets = {variant.budget for variant in wanted.variants}
     late = Refused(504, "the stream gives no picture now; its state says why")
-    return await _in_time(monitor.next_picture(stream, take), api.limits.next_picture_seconds, late)
+    future = await asyncio.to_thread(monitor.next_picture, stream, take)
+    return await _in_time(future, api.limits.next_picture_seconds, late)
 
 
 async def _answers(
@@ -157,15 +158,13 @@ async def _answers(
 
 
 async def _in_time(future: Future[T], seconds: float, late: Refused) -> T:
-    """What the future gives; nobody waits for it afterwards. Raises ``late``, and `ModelError` where the job ends."""
+    """What the future gives; nobody waits for it afterwards. Raises ``late``, or 503 where the job ends."""
     try:
         async with asyncio.timeout(max(0.0, seconds)):
             return await asyncio.wrap_future(future)
     except TimeoutError:
         raise late from None
-    except asyncio.CancelledError:
-        if future.cancelled():  # by the job that ends, not by the client that went away
-            raise ModelError("comparison", "the job ends") from None
-        raise
+    except asyncio.CancelledError:  # by the job or the server that ends; a page that compares always has one on its way
+        raise Refused(503, "the job ends") from None
     finally:
         future.cancel()

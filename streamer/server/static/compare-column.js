@@ -67,7 +67,7 @@ export class Column {
 
   name(letter, removable) {
     this.letter = letter;
-    put(this.#title, letter === "A" ? "A, the others are held against it" : letter);
+    put(this.#title, letter === "A" ? "A, the measure" : letter);
     this.root.setAttribute("aria-label", `Way ${letter}`);
     this.form.setAttribute("aria-label", `Question of ${letter}`);
     this.#away.hidden = !removable;

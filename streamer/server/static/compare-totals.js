@@ -11,11 +11,12 @@ export class Totals {
   #frames = [];
   #caption = el("caption", {});
   #body = el("tbody", {});
+  #note = el("p", { class: "compare-note", text: "Ways with the same budget share the look at the picture: it is in the time of the first of them.", hidden: true });
 
   constructor() {
     const head = el("tr", {}, ...HEADS.map((text) => el("th", { scope: "col", text })));
     this.root = el("div", { class: "compare-totals", tabIndex: 0, role: "region", "aria-label": "Totals", hidden: true },
-      el("table", {}, this.#caption, el("thead", {}, head), this.#body));
+      el("table", {}, this.#caption, el("thead", {}, head), this.#body), this.#note);
   }
 
   clear() {
@@ -28,6 +29,7 @@ export class Totals {
     this.#frames.push(ways);
     if (this.#frames.length > KEPT) this.#frames.shift();
     this.root.hidden = false;
+    this.#note.hidden = new Set(ways.map(({ budget }) => budget)).size === ways.length;
     const count = this.#frames.length;
     put(this.#caption, count === 1 ? "One frame so far" : `The last ${count} frames`);
     this.#body.replaceChildren(...ways.map((way, place) => this.#row(way, this.#frames.map((frame) => frame[place]))));

@@ -23,6 +23,8 @@ export class Tabs {
       else link.removeAttribute("aria-current");
     }
     if (this.#shown !== current) this.#views[this.#shown]?.close?.();
+    if (this.#shown !== null && this.#shown !== current) scrollTo(0, 0); // the browser went to what has the view's name
+    document.body.dataset.view = current;
     this.#shown = current;
     this.#views[current].open?.();
   }

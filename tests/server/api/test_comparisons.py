@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from itertools import pairwise
@@ -195,6 +196,24 @@ def test_a_viewer_compares_what_may_be_seen(tmp_path: Path) -> None:
             assert client.post(URL, json=TWO).status_code == 200
         with served.client(blind) as client:
             problem(client.post(URL, json=TWO), 404)
+
+
+def test_the_end_of_the_server_is_no_fault(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Somebody compares nearly always when it ends."""
+    begun = threading.Event()
+
+    def note(request: Request) -> str:
+        begun.set()
+        time.sleep(2)
+        return say(request)
+
+    with ThreadPoolExecutor(1) as pool:
+        with serving(tmp_path, quiet(), script=note) as served, served.client() as client:
+            asked = pool.submit(client.post, URL, json=TWO)
+            assert begun.wait(10)
+        with suppress(httpx.HTTPError):
+            assert asked.result(10).status_code == 503
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
 
 
 def test_nothing_waits_when_the_client_goes_away(tmp_path: Path) -> None:

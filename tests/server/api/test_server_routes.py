@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from streamer.configuration import read_configuration
-from tests.server.api.serving import PASSWORD, Served, alert, break_history, eventually, problem, serving
+from streamer.display import encode_jpeg
+from streamer.models.scripted import ScriptedModel
+from streamer.server import Server
+from streamer.station import Station
+from tests.server.api.serving import PASSWORD, Served, alert, break_history, eventually, of_streams, problem, serving
 
 FILE = """
 data = "data"
@@ -95,3 +103,22 @@ def test_the_server_says_what_it_is(client: httpx.Client) -> None:
     assert (values["model"], values["name"], values["can_add"]) == ("scripted", "owner", True)
     assert values["caveat"].startswith("scripted")
     assert values["budgets"] == [70, 140, 280, 560, 1120]
+
+
+def test_a_request_that_the_end_cuts_off_is_no_fault(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The model takes a minute for a picture; the server ends meanwhile, in time and without a traceback."""
+    with (
+        Station(ScriptedModel(seconds=60), replace(of_streams("gate"), data=tmp_path / "data")) as station,
+        Server(station.monitor, port=0, station=station) as server,
+        ThreadPoolExecutor(1) as asking,
+    ):
+        picture = encode_jpeg(np.zeros((48, 48, 3), np.uint8))
+        url, kind = f"{server.address}api/v1/analyze", {"content-type": "image/jpeg"}
+        asked = asking.submit(httpx.post, url, content=picture, headers=kind, timeout=30)
+        eventually(lambda: asked.running())
+        time.sleep(0.5)
+        started = time.monotonic()
+        server.close()
+        assert time.monotonic() - started < 4
+        assert asked.exception(10) is not None
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
