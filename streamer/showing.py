@@ -58,7 +58,7 @@ class Showing:
         self._carrier: Carrier | None = None
         self._began_at = self._last_at = 0.0
         """Media seconds of the first and the newest picture that boxes are carried through."""
-        self._boxes_shown = False
+        self._knows = self._boxes_shown = False
         self._found_at = -math.inf
         """When a result last had boxes."""
         self._passthrough = Passthrough(stream, told)
@@ -164,12 +164,15 @@ class Showing:
             image = picture.scaled(display_size(picture.source_size, WIDTH))
         if self._carrier is None or not 0 <= picture.time_seconds - self._last_at < GAP_SECONDS:
             self._carrier = Carrier(way="flow", longest_seconds=LONGEST_SECONDS)
-            self._began_at = picture.time_seconds
+            self._began_at, self._knows = picture.time_seconds, False
         self._last_at = picture.time_seconds
         while self._results:
             result = self._results.popleft()
             if self._began_at <= result.time_seconds <= picture.time_seconds:
                 self._carrier.add(result)
+                self._knows = True
+        if not self._knows:  # viewers have the newest result itself
+            return
         boxes = self._carrier.at(picture.time_seconds, image)
         if boxes or self._boxes_shown:
             self._told(CarriedBoxes(self._stream, sequence, picture.time_seconds, captured_at, boxes))

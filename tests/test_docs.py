@@ -28,7 +28,8 @@ def refreshing() -> ModuleType:
 
 def commands(page: str) -> list[list[str]]:
     """The words of each call of streamer in the page's blocks, and between backticks."""
-    blocks = re.findall(r"^```(?:sh|bash)?\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    blocks = [block for language, block in fenced if language in ("", "sh", "bash")]
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     lines += re.findall(r"`(streamer [^`]+)`", re.sub(r"^```.*?^```", "", page, flags=re.MULTILINE | re.DOTALL))
     calls = (re.search(r"(?:^|\$ |exec cpu )streamer ([^|&#>]+)", line) for line in lines)

@@ -157,7 +157,10 @@ def _serve(
     _allow_many_files()
     keep_what_is_loaded()
     with watching(addresses, model, settings, **options) as server:
-        terminal.out.print(f"page: {server.url}", markup=False)
+        given = options.get("token")
+        terminal.out.print(f"page: {server.address if given else server.url}", markup=False)
+        if given:
+            terminal.out.print("[dim]It asks for the token that was given.[/]")
         if (kept := options.get("configuration")) is not None and kept.data is not None:
             terminal.out.print(f"history: {kept.data}", markup=False)
         terminal.out.print("[dim]Ctrl-C ends it.[/]")

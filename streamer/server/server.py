@@ -49,7 +49,8 @@ class Server:
     """Shows a `Monitor` to browsers and programs. A context manager; does not own the monitor.
 
     ``port`` 0 takes a free one. On an address that others can reach a token is made up where none is given; `url` holds
-    it. ``host_names`` are names besides ``localhost`` under which browsers may ask for it (DNS rebinding is refused).
+    it. ``host_names`` are names besides ``localhost`` under which browsers may ask for it (DNS rebinding is refused);
+    where there are any a token is needed too, as others come by a proxy on this machine.
     ``admit`` lets viewers add and remove streams: from an address to its opener, raising `StreamerError` where it may
     not be opened; without it nobody may. With a ``station``, whose monitor it has to be, there are alerts and the HTTP
     interface, and what viewers change is kept. ``tls``: files of the certificate chain and its key, in PEM.
@@ -68,9 +69,11 @@ class Server:
         tls: tuple[Path, Path] | None = None,
     ) -> None:
         self._host, self._port, self._tls = host, port, tls
+        host_names = tuple(host_names)
         if token is not None and len(token) < SHORTEST_TOKEN and not guard.is_loopback(host):
             raise OptionError("token", "***", f"at least {SHORTEST_TOKEN} letters where others can reach the server")
-        self.token = token if token or guard.is_loopback(host) else guard.new_token()
+        near = guard.is_loopback(host) and all(map(guard.is_loopback, host_names))
+        self.token = token if token or near else guard.new_token()
         self.monitor = monitor
         controls = MonitorControls(monitor, admit) if station is None else StationControls(station)
         alerting = None if station is None else station.alerting

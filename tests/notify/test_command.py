@@ -47,7 +47,7 @@ def test_what_the_program_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert document["id"] == f"{ALERT}:1"
     assert document["alert"]["description"] == evil
     assert words == ["a b", "$HOME"]
-    assert {key: value for key, value in environment.items() if key != "STREAMER_VENV"} == {
+    assert {key: value for key, value in environment.items() if key not in os.environ} == {
         "STREAMER_CHANNEL": "siren",
         "STREAMER_ALERT_ID": ALERT,
         "STREAMER_ALERT_TYPE": "new",

@@ -94,7 +94,7 @@ def test_what_cannot_be_is_said_in_the_form(server: Server, station: Station, op
     page.get_by_label("For seconds").fill("5")
     page.locator(".rule-form select").nth(1).select_option("leaves")
     page.get_by_role("button", name="Save").click()
-    eventually(lambda: page.locator(".rule-fault").inner_text())
+    eventually(lambda: page.locator("#rules .rule-fault").inner_text())
     assert not station.rules
 
 

@@ -314,6 +314,8 @@ def test_whatever_the_aspects_no_tile_covers_another(sixteen: Server, open_page:
         assert all(one["x"] >= 0 and one["x"] + one["width"] <= width for one in laid["places"])
         assert all(one["y"] + one["height"] <= laid["height"] + 1 for one in laid["places"])
         least = min(one["height"] for one in laid["places"])
-        assert laid["height"] <= height or width < 560 or least <= 88
+        assert laid["height"] <= height or width < 560 or least <= 2 * 88 + 8, (
+            "as large as fits, or a large one at its least"
+        )
 
     packed()
