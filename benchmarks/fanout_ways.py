@@ -21,6 +21,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import cv2
 import numpy as np
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import broadcast, serve
@@ -81,8 +82,7 @@ class Grainy(Picture):
     def scaled(self, size: Size) -> NDArray[np.uint8]:
         moved = np.roll(self._grain, 7 * self._number, axis=(0, 1))
         image: NDArray[np.uint8] = np.clip(draw(self._number, SIZE) + moved, 0, 255).astype(np.uint8)
-        assert size == SIZE
-        return image
+        return image if size == SIZE else np.asarray(cv2.resize(image, size), np.uint8)
 
 
 class Drawn(Source):

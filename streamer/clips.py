@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -115,9 +113,9 @@ class ClipWriter:
         try:
             name, path = self._history.new_clip_path(one.stream, one.at)
             clip = one.recording.write(path)
-            with suppress(OSError):  # when its first picture was: the page plays it with the boxes of its time
-                os.utime(clip.path, (clip.started_at, clip.started_at))
-            self._done(one.alert, name.removesuffix(path.suffix) + clip.path.suffix, None)
+            name = name.removesuffix(path.suffix) + clip.path.suffix
+            self._history.keep_clip(name, clip.started_at)  # the page plays it with the boxes of its time
+            self._done(one.alert, name, None)
         except StreamerError as error:
             self._done(one.alert, None, str(error))
         except Exception as error:  # one clip's fault is its own

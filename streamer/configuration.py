@@ -109,6 +109,8 @@ class Configuration:
     """Folder of history, pictures, clips and the changes made on the page; None keeps nothing."""
     history_url: str | None = field(default=None, repr=False)
     """Of a database for the history; an SQLite file in ``data`` by default."""
+    pictures: str | None = field(default=None, repr=False)
+    """Folder or store (``s3://BUCKET/FOLDER``) of pictures and clips; in ``data`` by default."""
     keep_days: float = 30.0
     keep_gib: float = 10.0
     """Of pictures, clips and database."""
@@ -126,6 +128,8 @@ class Configuration:
     """Where people reach this server, for the links in notices: ``https://cameras.example.org``."""
     allow: tuple[str, ...] = ()
     """Folders, ``scheme://`` and ``scheme://host`` of sources that may be added on the page."""
+    compare_with: tuple[str, ...] = ()
+    """Models beside the job's own, for comparisons, as ``--compare-with`` takes them; read at the start only."""
     path: Path | None = None
     """Of the file."""
 
@@ -179,13 +183,14 @@ def configuration_of(document: Mapping[str, Any], path: Path, environment: Mappi
     plain = read(values, "file", _FILE)
     entries = _listed(document.get("streams", []), "streams")
     rules = _listed(document.get("rules", []), "rules")
-    history_url = plain.pop("history_url", None)
+    history_url, pictures = plain.pop("history_url", None), plain.pop("pictures", None)
     return Configuration(
         streams=tuple(_stream(entry, f"streams[{place}]", environment) for place, entry in enumerate(entries)),
         rules=tuple(Rule.from_mapping(rule, f"rules[{place}]") for place, rule in enumerate(rules)),
         channels=_channels(document.get("channels", {}), environment),
         data=Path(os.path.normpath(path.parent / plain.pop("data", DATA))),
         history_url=None if history_url is None else _filled(history_url, "history_url", environment),
+        pictures=None if pictures is None else _place(_filled(pictures, "pictures", environment), path),
         path=path,
         **plain,
     )
@@ -243,6 +248,11 @@ def _filled(value: str, where: str, environment: Mapping[str, str]) -> str:
         return environment[name]
 
     return _VARIABLE.sub(one, value)
+
+
+def _place(address: str, path: Path) -> str:
+    """A folder beside the file at ``path``; an address as it is."""
+    return address if "://" in address else os.path.normpath(path.parent / address)
 
 
 def _listed(value: object, where: str) -> Sequence[object]:
@@ -309,6 +319,7 @@ _STREAM: Mapping[str, Reader] = {
 _FILE: Mapping[str, Reader] = {
     "data": text,
     "history_url": text,
+    "pictures": text,
     "keep_days": number,
     "keep_gib": number,
     "keep_alert_days": number,
@@ -319,4 +330,5 @@ _FILE: Mapping[str, Reader] = {
     "clip_after_seconds": number,
     "base_url": text,
     "allow": texts,
+    "compare_with": texts,
 }

@@ -6,7 +6,7 @@ import logging
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -20,6 +20,7 @@ from streamer.clips import ClipOptions
 from streamer.configuration import Configuration, StreamEntry, read_configuration
 from streamer.datafolder import alone_in
 from streamer.errors import OptionError, StreamerError
+from streamer.further import FurtherModel, FurtherModels
 from streamer.history import History, HistoryOptions
 from streamer.jobs import JobOptions, Jobs
 from streamer.keeping import Keep
@@ -68,8 +69,10 @@ class Station:
         configuration: Configuration,
         *,
         watching: Callable[[VisionModel], Monitor] = Monitor,
+        further: Sequence[FurtherModel] = (),
     ) -> None:
-        """``watching(model)`` makes the live job, which ends with the station."""
+        """``watching(model)`` makes the live job, which ends with the station; so do the ``further`` models, which only
+        comparisons ask."""
         check_allowed(configuration.allow)
         self._configuration = configuration
         self._lock = threading.RLock()
@@ -93,6 +96,7 @@ class Station:
             stack.callback(lambda: self._delivery.close())
             shared = SharedModel(model)
             self.monitor = stack.enter_context(watching(shared.live))
+            self.further = stack.enter_context(FurtherModels(further, shared))
             self.alerting = stack.enter_context(
                 Alerting(
                     self.monitor,
@@ -395,7 +399,8 @@ def _without_value(error: StreamerError) -> str:
 
 
 def _history(configuration: Configuration, folder: Path, keep: Keep) -> History:
-    return History(folder, configuration.history_url, options=HistoryOptions(**keep.limits()))
+    options = HistoryOptions(**keep.limits())
+    return History(folder, configuration.history_url, pictures=configuration.pictures, options=options)
 
 
 def _job_options(configuration: Configuration) -> JobOptions:

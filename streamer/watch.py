@@ -18,6 +18,7 @@ from streamer.sources import open_source, stream_name
 from streamer.station import Station
 
 if TYPE_CHECKING:
+    from streamer.further import FurtherModel
     from streamer.models.base import VisionModel
 
 
@@ -47,14 +48,15 @@ def watch(
     hwaccel: str | None = None,
     udp: bool = False,
     watching: Callable[[VisionModel], Monitor] = Monitor,
+    further: Sequence[FurtherModel] = (),
 ) -> Iterator[Server]:
     """Watches the sources, and those of a configuration, and shows them: a running `Server`, whose ``url`` is the page;
     ended when the block ends.
 
-    ``settings``, ``loop``, ``hwaccel`` and ``udp`` are those of ``addresses``; ``watching`` is as `Station` says.
-    Without a configuration that names a data folder the history lasts as long as the block. Raises `SourceError` for
-    files that do not exist and `OptionError` for an address that cannot be listened on. A camera that cannot be reached
-    does not raise: its state says so, and it is tried again.
+    ``settings``, ``loop``, ``hwaccel`` and ``udp`` are those of ``addresses``; ``watching`` and
+    ``further`` are as `Station` says. Without a configuration that names a data folder the history lasts as long as the
+    block. Raises `SourceError` for files that do not exist and `OptionError` for an address that cannot be listened on.
+    A camera that cannot be reached does not raise: its state says so, and it is tried again.
     """
     given = configuration or Configuration()
     names = [entry.name for entry in given.streams]
@@ -65,7 +67,7 @@ def watch(
         added.append(StreamEntry(names[-1], address, settings or StreamSettings(), loop, udp, hwaccel))
     whole = replace(given, streams=(*given.streams, *added))
     with (
-        Station(model, whole, watching=watching) as station,
+        Station(model, whole, watching=watching, further=further) as station,
         Server(
             station.monitor, host=host, port=port, token=token, host_names=host_names, station=station, tls=tls
         ) as server,

@@ -15,3 +15,17 @@ def clips() -> Path:
     if not CLIPS.is_dir():
         pytest.skip(f"the test clips are not here ({CLIPS.name} beside the checkout)")
     return CLIPS
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="also the long tests, which take as long again")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long tests run by ``--slow``, or where they are named by file or by themselves."""
+    if config.getoption("--slow") or any("::" in word or word.endswith(".py") for word in config.args):
+        return
+    long = [item for item in items if item.get_closest_marker("slow")]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in set(long)]

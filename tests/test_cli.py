@@ -314,6 +314,7 @@ def test_no_picture_in_the_asked_time_is_said(run: Run, model: Path, picture: Pa
     assert os.listdir(tmp_path / "r") == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 def test_a_name_that_is_no_utf_8(model: Path, clip: Path, tmp_path: Path) -> None:
     odd = clip.rename(tmp_path / os.fsdecode(b"odd \xff \xfe.mp4"))

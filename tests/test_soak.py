@@ -24,6 +24,7 @@ from soak_verdict import (  # noqa: E402
 )
 
 
+@pytest.mark.slow
 def test_a_short_soak_holds(tmp_path: Path) -> None:
     words = ["--minutes", "0.08", "--cameras", "3", "--quiet", "0.5", "--every", "0.5", "--say", "2"]
     told = tmp_path / "told.json"

@@ -64,6 +64,7 @@ def test_a_signal_ends_a_job_over_two_files_in_time(
     assert [row["type"] for row in read_journal(tmp_path / "first.jsonl")].count("frame") >= 3
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_ends_it_and_the_same_command_goes_on(films: list[Path], tmp_path: Path) -> None:
     process = start(films, tmp_path)
     assert process.stdout is not None

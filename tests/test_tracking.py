@@ -443,6 +443,7 @@ def test_the_benchmarks_measures_on_a_case_done_by_hand() -> None:
 @pytest.mark.skipif(
     not Path("/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf").exists(), reason="needs fonts-noto-color-emoji"
 )
+@pytest.mark.slow
 def test_the_benchmark_runs_and_tracking_beats_the_plain_matcher() -> None:
     command = [sys.executable, str(BENCHMARKS / "tracking.py"), "--quick", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, stdin=subprocess.DEVNULL)

@@ -13,8 +13,10 @@ import typer
 from streamer import terminal
 from streamer.allocator import keep_what_is_loaded
 from streamer.commands.clustering import check_gpus, live_model
+from streamer.commands.comparing import further_models, opened
 from streamer.commands.opening import check_there, loaded_model
 from streamer.commands.options import (
+    CompareWith,
     Detect,
     Device,
     Dtype,
@@ -105,6 +107,7 @@ def watch(
     udp: Annotated[bool, typer.Option(help="RTSP over UDP instead of TCP.")] = False,
     ray: RayAddress = None,
     gpus_per_model: GpusPerModel = None,
+    compare_with: CompareWith = None,
 ) -> None:
     """Watch cameras, streams or files live in the browser."""
     from streamer.settings import StreamSettings
@@ -116,14 +119,16 @@ def watch(
         raise OptionError("sources", "none", "a camera, stream or file, or a configuration (-c streams.toml)")
     check_there(sources or [])
     check_gpus(ray, gpus_per_model, url=model_url)
+    named = [*(compare_with or ()), *configuration.compare_with]
+    further = further_models(named, url=model_url, device=device, ray=ray)
     with live_model(
         model, ray=ray, gpus_per_model=gpus_per_model, url=model_url,
         device=device, dtype=dtype, quantize=quantize, revision=revision,
-    ) as (loaded, watching):  # fmt: skip
+    ) as (loaded, watching), opened(further):  # fmt: skip
         _serve(
             sources or [], loaded, settings, configuration=configuration, host=host, port=port, token=token,
             host_names=host_name or [], tls=tls, loop=loop, browser=browser, hwaccel=hwaccel, udp=udp,
-            watching=watching,
+            watching=watching, further=further,
         )  # fmt: skip
 
 

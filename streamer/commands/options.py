@@ -41,6 +41,16 @@ ModelUrl = Annotated[
         help="OpenAI-compatible servers that have the model: http://gpu:8000/v1, or several with commas between them.",
     ),
 ]
+CompareWith = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--compare-with",
+        metavar="NAME[@URL]",
+        help="A further model, for comparisons alone; may be repeated. NAME: where there is --model-url one of those "
+        "servers, else a hub id or folder that is loaded at the start and has its memory to the end, with options as "
+        "in NAME,quantize=int4,dtype=bf16. NAME@http://gpu:8000/v1: of that server, to which the key is sent too.",
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Dtype = Annotated[str, typer.Option(help="auto, bf16, fp32.")]
 Quantize = Annotated[str | None, typer.Option(help="int8 or int4.")]

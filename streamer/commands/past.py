@@ -39,10 +39,12 @@ def opened_history(config: Path | None, data: Path | None) -> Iterator[History]:
         raise OptionError("history_url", "***", "its variables in the environment")
     if job.history_url is None and not (folder / "history.sqlite").exists():
         raise OptionError("data", str(folder), "the data folder of a job that has run (--data or -c)")
+    if job.pictures is not None and "${" in job.pictures:
+        raise OptionError("pictures", job.pictures, "its variables in the environment")
     options = HistoryOptions(
         keep_days=job.keep_days, keep_alert_days=job.keep_alert_days, keep_bytes=round(job.keep_gib * 2**30)
     )
-    with History(folder, job.history_url, options=options) as history:
+    with History(folder, job.history_url, pictures=job.pictures, options=options, check=False) as history:
         yield history
 
 

@@ -1,70 +1,53 @@
-"""Pictures and clips: files in folders by day and stream, under names that lead nowhere else."""
+"""Pictures and clips: files in folders by day and stream."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 from streamer.errors import HistoryError, OptionError
+from streamer.history.names import ENDINGS, Kind, is_name, kind_of, place
+from streamer.history.shelf import Shelf
 
-Kind = Literal["pictures", "clips"]
-ENDINGS: dict[Kind, str] = {"pictures": "jpg", "clips": "mp4"}
 LEFT_OVER_SECONDS = 3600.0
 """Files younger than this may still be being written, or wait for their row."""
 
-_NAME = re.compile(r"(?P<day>\d{8})_(?P<stream>[a-z0-9-]{1,40})_\d{9}_[0-9a-f]{8}\.(?P<ending>jpg|mp4)", re.ASCII)
 _PART = ".part"
 
 
-class Shelf:
-    """The folders ``pictures`` and ``clips`` of a history.
-
-    A name says its place (``20250131_gate-5f2b1c_101530250_9ab3c4d2.jpg``: the day, the stream, the time, in UTC), so
-    that it is one word in an address of a page and cannot name anything outside.
-    """
+class FolderShelf(Shelf):
+    """The folders ``pictures`` and ``clips`` of a folder, which may be one that several machines share."""
 
     def __init__(self, folder: Path) -> None:
         """Raises `HistoryError` where the folder cannot be written."""
         self._folder = folder
+        self.address = str(folder)
         try:
             for kind in ENDINGS:
                 (folder / kind).mkdir(parents=True, exist_ok=True)
             self.home = _home(folder / ".home")
-            """Sets this folder's files apart from those of other programs on the same PostgreSQL."""
         except OSError as error:
             raise self._refused(folder, error) from error
 
-    def new_name(self, kind: Kind, stream: str, at: float) -> str:
-        """For a file of that stream captured at Unix seconds ``at``. Raises `OptionError` for no time."""
-        try:
-            moment = datetime.fromtimestamp(at, UTC)
-        except (OverflowError, ValueError, OSError) as error:
-            raise OptionError("at", at, "Unix seconds") from error
-        clock = f"{moment:%H%M%S}{moment.microsecond // 1000:03d}"
-        day = f"{moment.year:04d}{moment:%m%d}"
-        return f"{day}_{stream_key(stream)}_{clock}_{secrets.token_hex(4)}.{ENDINGS[kind]}"
+    def check(self) -> None:
+        """It was when it was opened."""
 
     def save(self, name: str, data: bytes, *, durable: bool = False) -> None:
-        """Whole or not at all; ``durable``: also if the power fails afterwards. Raises `HistoryError`."""
         path = self.path("pictures", name)
         try:
             try:
-                _write(path, data, durable)
+                write_whole(path, data, durable)
             except FileNotFoundError:  # the folder was just removed for being empty
-                _write(path, data, durable)
+                write_whole(path, data, durable)
         except OSError as error:
             raise self._refused(path, error) from error
 
     def prepare(self, name: str) -> Path:
-        """The path for a new clip, in a folder that is there. Raises `HistoryError`."""
         path = self.path("clips", name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,15 +55,24 @@ class Shelf:
             raise self._refused(path, error) from error
         return path
 
+    def draft(self, name: str) -> Path:
+        return self.path("clips", name)
+
+    def finish(self, name: str) -> None:
+        """It is where it belongs."""
+
     def path(self, kind: Kind, name: str) -> Path:
         """Where that file is, or would be. Raises `OptionError` for what `new_name` cannot have given."""
-        parts = _NAME.fullmatch(name)
-        if parts is None or parts["ending"] != ENDINGS[kind]:
-            raise OptionError(kind.removesuffix("s"), name[:100], "a name that the history has given")
-        return self._folder / kind / parts["day"] / parts["stream"] / name
+        return self._folder.joinpath(*place(kind, name))
+
+    def here(self, name: str) -> Path | None:
+        path = self._place(name)
+        return path if path.is_file() else None
+
+    def where(self, name: str) -> str:
+        return str(self._place(name))
 
     def read(self, name: str) -> bytes:
-        """Raises `OptionError` for a picture that is not kept, `HistoryError` where it cannot be read."""
         path = self.path("pictures", name)
         try:
             return path.read_bytes()
@@ -89,15 +81,27 @@ class Shelf:
         except OSError as error:
             raise self._refused(path, error) from error
 
+    def part(self, name: str, start: int, stop: int) -> bytes:
+        path = self.path("clips", name)
+        try:
+            with path.open("rb") as file:
+                file.seek(start)
+                return file.read(stop - start)
+        except FileNotFoundError:
+            raise OptionError("clip", name, "one that is still kept") from None
+        except OSError as error:
+            raise self._refused(path, error) from error
+
     def size(self, name: str) -> int | None:
-        """Bytes of a picture or clip; None where there is no such file."""
         try:
             return self._place(name).stat().st_size
         except OSError:
             return None
 
+    def missing(self, names: Collection[str]) -> set[str]:
+        return {name for name in names if self.size(name) is None}
+
     def remove(self, names: Iterable[str]) -> None:
-        """Those that are not there are passed over. Raises `HistoryError`."""
         for name in names:
             path = self._place(name)
             try:
@@ -117,7 +121,7 @@ class Shelf:
                         folder.rmdir()
 
     def old_names(self) -> Iterator[str]:
-        """All files that could be left over. Parts of files that old are removed, files of others are not touched."""
+        """Parts of files that old are removed, files of others are not touched."""
         youngest = time.time() - LEFT_OVER_SECONDS
         for kind in ENDINGS:
             for path in (self._folder / kind).glob("*/*/*"):
@@ -125,31 +129,21 @@ class Shelf:
                     if path.stat().st_mtime > youngest:
                         continue
                     name = path.name.removeprefix(".").removesuffix(_PART)
-                    if name != path.name and _NAME.fullmatch(name):
+                    if name != path.name and is_name(name):
                         path.unlink()
-                    elif _NAME.fullmatch(path.name):
+                    elif is_name(path.name):
                         yield path.name
 
     def _place(self, name: str) -> Path:
-        return self.path("clips" if name.endswith(ENDINGS["clips"]) else "pictures", name)
+        return self.path(kind_of(name), name)
 
     def _refused(self, path: Path, error: OSError) -> HistoryError:
         reason = f"{path.name} cannot be written or read: {error.strerror or error}"
         return HistoryError(self._folder, reason, "is there room, and are the folder and its files yours?")
 
 
-def stream_key(stream: str) -> str:
-    """Letters, digits and hyphens, another word for every stream whatever it is called.
-
-    >>> stream_key("Front Gate / 2")
-    'front-gate-2-6ed1f2'
-    """
-    slug = re.sub(r"[^a-z0-9]+", "-", stream.lower(), flags=re.ASCII).strip("-")[:24].strip("-")
-    digest = hashlib.sha256(stream.encode(errors="surrogatepass")).hexdigest()[:6]
-    return f"{slug}-{digest}" if slug else digest
-
-
-def _write(path: Path, data: bytes, durable: bool) -> None:
+def write_whole(path: Path, data: bytes, durable: bool) -> None:
+    """The file appears when it is whole. Raises `OSError`."""
     temporary = path.with_name(f".{path.name}{_PART}")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -13,9 +13,9 @@ from sqlalchemy.exc import DataError, IntegrityError, NotSupportedError
 
 from streamer.errors import HistoryError
 from streamer.history.database import Database
-from streamer.history.pictures import Shelf
 from streamer.history.rows import LONGEST_SECONDS, key, label_key, result_document, texts_of
 from streamer.history.schema import FILES, LABELS, RESULTS
+from streamer.history.shelf import Shelf
 from streamer.history.words import indexed
 from streamer.history.writing import Waiting
 from streamer.results import FrameResult

@@ -9,8 +9,9 @@ from itertools import islice
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select, true, update
 
 from streamer.history.database import Database
-from streamer.history.pictures import LEFT_OVER_SECONDS, Shelf
+from streamer.history.pictures import LEFT_OVER_SECONDS
 from streamer.history.schema import ALERTS, CORRECTIONS, FILES, LABELS, NOTICES, RESULTS, REVISIONS
+from streamer.history.shelf import Shelf
 
 STEP = 200
 """Rows a transaction: writers wait for no more than that."""
@@ -64,7 +65,8 @@ class Retention:
             self._shelf.remove(set(some) - self._known(some))
         last = ""
         while some := self._file_names(last):
-            self._forget_files([name for name in some if self._shelf.size(name) is None])
+            missing = self._shelf.missing(some)
+            self.forget([name for name in some if name in missing])
             last = some[-1]
         self._shelf.remove_folders()
 
@@ -166,7 +168,8 @@ class Retention:
             query = select(FILES.c.name).where(FILES.c.name > after, FILES.c.home == self._shelf.home, old)
             return list(connection.scalars(query.order_by(FILES.c.name).limit(STEP)))
 
-    def _forget_files(self, names: Sequence[str]) -> None:
+    def forget(self, names: Sequence[str]) -> None:
+        """They are gone: their rows are, or say so."""
         if not names:
             return
         with self._database.writing() as connection:

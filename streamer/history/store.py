@@ -7,25 +7,30 @@ the call returns (`alerting`); `search` finds results again; `retention` keeps i
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 
 from streamer.alerts import Alert
 from streamer.errors import HistoryError, OptionError
 from streamer.history.alerting import AlertRows, NoticeRows
 from streamer.history.correcting import CorrectionRows
 from streamer.history.database import Database
-from streamer.history.pictures import Shelf
+from streamer.history.names import place
+from streamer.history.opening import open_shelf
 from streamer.history.recording import Recorder
-from streamer.history.retention import Retention
+from streamer.history.retention import STEP, Retention
 from streamer.history.schema import ALERTS, FILES, NOTICES, RESULTS
 from streamer.history.search import ResultRows
-from streamer.history.writing import Writer
+from streamer.history.shelf import KeptClip
+from streamer.history.writing import Waiting, Writer
 from streamer.results import FrameResult
 
 log = logging.getLogger(__name__)
@@ -83,6 +88,10 @@ class Counts:
     """Results in the queue."""
     dropped: int
     """Results that were not written since the history was opened."""
+    waiting_files: int
+    """Pictures and clips that are still to be sent to a store elsewhere."""
+    dropped_pictures: int
+    """Of results, which are kept without them, since the history was opened."""
 
 
 class History(AlertRows, CorrectionRows, NoticeRows, ResultRows):
@@ -92,17 +101,33 @@ class History(AlertRows, CorrectionRows, NoticeRows, ResultRows):
     at once. Opening it makes what is not there, and brings an older one up to date. The thread that writes results and
     removes old ones starts with the first thing that is put.
 
+    ``pictures``: where pictures and clips are instead, a folder or what fsspec reaches (``s3://BUCKET/FOLDER``). They
+    are sent there by a thread of their own, and neither results nor alerts wait for it.
+
     Raises `HistoryError` where it cannot be opened or was written by a newer version, `OptionError` for an address of
-    no PostgreSQL, and `MissingExtraError` where its driver is not installed.
+    no PostgreSQL and no store, and `MissingExtraError` where a driver is not installed.
     """
 
-    def __init__(self, folder: Path, url: str | None = None, *, options: HistoryOptions | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        url: str | None = None,
+        *,
+        pictures: str | None = None,
+        options: HistoryOptions | None = None,
+        check: bool = True,
+    ) -> None:
+        """``check``: raise `HistoryError` where the store of the pictures cannot be used now."""
         self.folder = folder
         self.options = options = options or HistoryOptions()
-        self._shelf = Shelf(folder)
+        self._shelf = open_shelf(folder, pictures)
+        self._lost: list[str] = []
+        """Pictures whose rows do not say yet that they are gone."""
+        if check:
+            self._shelf.check()
         self._database = Database(folder, url, options.busy_seconds)
         self._writer = Writer(
-            lambda batch: self._recorder.write(batch),
+            self._write,
             self._tend,
             most=options.queue,
             most_bytes=options.queue_bytes,
@@ -141,7 +166,21 @@ class History(AlertRows, CorrectionRows, NoticeRows, ResultRows):
     @property
     def fault(self) -> str | None:
         """What cannot be written or removed at the moment, and why; None where all is well."""
-        return self._database.missing or next(iter(list(self._writer.faults.values())), None)
+        return self._database.missing or next(iter(list(self._writer.faults.values())), None) or self._shelf.fault
+
+    def _write(self, batch: Sequence[Waiting]) -> None:
+        self._recorder.write(batch)
+        self._forget_lost()
+
+    def _forget_lost(self) -> None:
+        """Called where no rows are about to be written, so that all that were named have theirs."""
+        self._lost += self._shelf.take_lost()
+        try:
+            while self._lost:
+                self._retention.forget(self._lost[:STEP])
+                del self._lost[:STEP]
+        except HistoryError as error:
+            log.debug("%s", error)  # what is wrong with the database is said by whatever else it does not take
 
     # -- alerts, pictures and clips
 
@@ -165,18 +204,46 @@ class History(AlertRows, CorrectionRows, NoticeRows, ResultRows):
         self._note_file(name, "clip", at, 0)
         return name, path
 
+    def keep_clip(self, name: str, started_at: float) -> None:
+        """The clip is whole; ``started_at``: Unix seconds of its first picture. Raises `HistoryError`."""
+        place("clips", name)
+        path = self._shelf.draft(name)
+        with suppress(OSError):
+            os.utime(path, (started_at, started_at))
+        if not self._shelf.is_local:  # whose size and time can be looked at whenever they are wanted
+            row = update(FILES).where(FILES.c.name == name)
+            with suppress(FileNotFoundError), self._database.writing(durable=True) as connection:
+                connection.execute(row.values(bytes=path.stat().st_size, at=started_at))
+        self._shelf.finish(name)
+
     def picture(self, name: str) -> bytes:
         """A kept JPEG. Raises `OptionError` for a name of none, whatever it says, and `HistoryError`."""
         return self._shelf.read(name)
 
-    def picture_path(self, name: str) -> Path:
-        """Of a kept JPEG, which may be gone by now. Raises `OptionError` for a name of none, whatever it says."""
-        return self._shelf.path("pictures", name)
+    def picture_path(self, name: str) -> str:
+        """Where a JPEG is kept, for people; it may be gone by now. Raises `OptionError` for a name of none, whatever it
+        says."""
+        place("pictures", name)
+        return self._shelf.where(name)
+
+    def clip(self, name: str) -> KeptClip:
+        """A kept video. Raises `OptionError` for a name of none, whatever it says, and `HistoryError`."""
+        place("clips", name)
+        if path := self._shelf.here(name):
+            with suppress(FileNotFoundError):  # it was sent just now
+                stat = path.stat()
+                return KeptClip(stat.st_size, stat.st_mtime, path, partial(self._shelf.part, name))
+        with self._database.reading() as connection:
+            row = connection.execute(select(FILES.c.bytes, FILES.c.at).where(FILES.c.name == name)).one_or_none()
+        if row is None or not row.bytes or self._shelf.is_local:
+            raise OptionError("clip", name, "one that is still kept")
+        return KeptClip(row.bytes, row.at, None, partial(self._shelf.part, name))
 
     def clip_path(self, name: str) -> Path:
-        """Of a kept video. Raises `OptionError` for a name of none, whatever it says."""
-        path = self._shelf.path("clips", name)
-        if not path.is_file():
+        """Of a kept video on this machine. Raises `OptionError` for a name of none, whatever it says."""
+        place("clips", name)
+        path = self._shelf.here(name)
+        if path is None:
             raise OptionError("clip", name, "one that is still kept")
         return path
 
@@ -222,6 +289,8 @@ class History(AlertRows, CorrectionRows, NoticeRows, ResultRows):
             dead_notices=states.get("dead", 0),
             waiting=self._writer.waiting,
             dropped=self.dropped,
+            waiting_files=self._shelf.waiting,
+            dropped_pictures=self._shelf.dropped,
         )
 
     def limit(self, *, keep_days: float, keep_alert_days: float, keep_bytes: int) -> None:
@@ -239,11 +308,15 @@ class History(AlertRows, CorrectionRows, NoticeRows, ResultRows):
     def _tend(self) -> None:
         """On the thread that writes; stops for results that wait."""
         enough = self.options.queue // 2
+        if not self._writer.waiting:
+            self._forget_lost()
         self._retention.run(time.time(), lambda: self._writer.stopping or self._writer.waiting > enough)
 
     def close(self) -> None:
         """Writes what waits, if that is possible now, and ends the thread; calling it again does nothing."""
         self._writer.close()
+        self._shelf.close()
+        self._forget_lost()
         self._database.close()
 
     def __enter__(self) -> Self:

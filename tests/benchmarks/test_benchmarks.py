@@ -48,12 +48,14 @@ def test_decode(tmp_path: Path) -> None:
         assert row["pictures"] != "-" or row["way"].startswith("absent: ")
 
 
+@pytest.mark.slow
 def test_memory() -> None:
     rows = run("memory.py")["rows"]
     assert [row["frames"] for row in rows] == list(range(2, 21, 2))
     assert all(row["MiB"] > 50 for row in rows)
 
 
+@pytest.mark.slow
 def test_engine() -> None:
     rows = run("engine.py", "--tasks", "caption", "--without-e2b")["rows"]
     ways = {row["way"] for row in rows}

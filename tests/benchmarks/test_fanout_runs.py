@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.benchmarks.test_benchmarks import run
 
 
+@pytest.mark.slow
 def test_fanout() -> None:
     printed = run("fanout.py")
     assert {"websockets", "uvicorn"} <= set(printed["versions"])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.benchmarks.test_benchmarks import run
 
 
+@pytest.mark.slow
 def test_passthrough() -> None:
     rows = {row["way"]: row for row in run("passthrough.py")["rows"]}
     assert list(rows) == ["nobody", "JPEG 960", "JPEG 1920", "as sent"]

@@ -133,6 +133,7 @@ def test_the_journals_are_those_of_one_machine(
     assert "none.mp4: there is no such file" in str(failed.error)
 
 
+@pytest.mark.slow
 def test_a_damaged_film_is_counted_as_one_machine_counts(machines: Machines, film: Path, tmp_path: Path) -> None:
     """A picture that is lost shifts the places of all that come behind it, in other parts too."""
     data = bytearray(film.read_bytes())
@@ -172,6 +173,7 @@ def test_only_what_is_missing_is_asked(machines: Machines, films: list[Path], tm
     assert sum(isinstance(event, Answered) for event in events) == 45 - 7
 
 
+@pytest.mark.slow
 def test_what_ends_the_models_process_again_and_again_is_given_up(
     machines: Machines, films: list[Path], tmp_path: Path
 ) -> None:
@@ -205,6 +207,7 @@ def test_a_node_dies(machines: Machines, film: Path, tmp_path: Path) -> None:
     assert timeless(tmp_path / "ray" / "film.jsonl") == timeless(tmp_path / "one" / "film.jsonl")
 
 
+@pytest.mark.slow
 def test_the_processes_of_a_decoder_and_of_a_model_die(machines: Machines, film: Path, tmp_path: Path) -> None:
     answered = 0
     spreading = SpreadOptions(machines.address, models=(1, 1), part_seconds=5, decoders=1)
@@ -236,6 +239,7 @@ def test_it_is_stopped_at_once(machines: Machines, film: Path, tmp_path: Path) -
     assert rows[-1]["type"] == "frame"
 
 
+@pytest.mark.slow
 def test_the_job_itself_is_killed(machines: Machines, film: Path, tmp_path: Path) -> None:
     words = [sys.executable, "-m", "tests.cluster.making", machines.address, str(tmp_path / "ray"), str(film)]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
@@ -250,6 +254,7 @@ def test_the_job_itself_is_killed(machines: Machines, film: Path, tmp_path: Path
     assert timeless(tmp_path / "ray" / "film.jsonl") == timeless(tmp_path / "one" / "film.jsonl")
 
 
+@pytest.mark.slow
 def test_the_command_with_a_real_model(
     run: Run, machines: Machines, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

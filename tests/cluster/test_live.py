@@ -166,6 +166,7 @@ def test_settings_change_and_a_paused_stream_is_not_analysed(monitor: ClusterMon
     assert monitor.status(name).counts["paused"] >= 1
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_or_hangs_is_replaced_with_the_newest_settings(
     monitor: ClusterMonitor, heard: Heard
 ) -> None:
@@ -198,6 +199,7 @@ def test_a_process_that_is_killed_or_hangs_is_replaced_with_the_newest_settings(
     monitor.change(killed, lambda settings: SETTINGS)
 
 
+@pytest.mark.slow
 def test_an_analyzer_that_dies_is_replaced(monitor: ClusterMonitor, heard: Heard, roster: Roster, ray: Any) -> None:
     analyzers = ray._private.state.actors().values()
     pids = [
@@ -360,6 +362,7 @@ def test_a_model_that_cannot_be_loaded_is_said_at_once(ray: ModuleType) -> None:
         Roster(ray, missing)
 
 
+@pytest.mark.slow
 def test_the_command_shows_the_page_and_killed_leaves_no_process(
     machines: Machines, ray: ModuleType, roster: Roster
 ) -> None:

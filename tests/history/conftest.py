@@ -10,6 +10,8 @@ import pytest
 
 from streamer.history import History, HistoryOptions
 from tests.history.postgres import Cluster, programs
+from tests.history.s3 import S3Server, environment
+from tests.models.faulty_proxy import FaultyProxy
 
 Open = Callable[..., History]
 
@@ -45,3 +47,26 @@ def opened(tmp_path: Path, url: str | None) -> Iterator[Open]:
 @pytest.fixture
 def history(opened: Open) -> History:
     return opened()
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    for name in ("moto", "flask", "s3fs"):
+        pytest.importorskip(name)
+    with S3Server(tmp_path_factory.mktemp("s3") / "log") as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyProxy]:
+    """Before the server, so that it can go away and come back; the environment leads there."""
+    with FaultyProxy(s3_server.url, counted=("PUT", "GET", "POST", "HEAD")) as proxy:
+        for name, value in environment(proxy.url).items():
+            monkeypatch.setenv(name, value)
+        yield proxy
+
+
+@pytest.fixture
+def bucket(s3_server: S3Server) -> str:
+    """An empty one."""
+    return s3_server.new_bucket()

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from streamer.errors import HistoryError, OptionError
 from streamer.history import History
-from streamer.history.pictures import Shelf, stream_key
+from streamer.history.names import stream_key
+from streamer.history.pictures import FolderShelf
 from tests.history.made import JPEG, NOW
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
-    return Shelf(tmp_path_factory.mktemp("shelf"))
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> FolderShelf:
+    return FolderShelf(tmp_path_factory.mktemp("shelf"))
 
 
 def test_pictures_and_clips(history: History) -> None:
@@ -32,7 +33,7 @@ def test_pictures_and_clips(history: History) -> None:
 
 
 @given(stream=st.text(st.characters()), other=st.text())
-def test_any_stream_has_a_folder_of_its_own(shelf: Shelf, stream: str, other: str) -> None:
+def test_any_stream_has_a_folder_of_its_own(shelf: FolderShelf, stream: str, other: str) -> None:
     name = shelf.new_name("pictures", stream, NOW)
     path = shelf.path("pictures", name)
     assert path.relative_to(shelf._folder).parts[0] == "pictures"
@@ -63,7 +64,7 @@ def test_names_that_were_never_given(history: History, name: str) -> None:
 
 
 @given(st.text() | st.lists(st.sampled_from(["..", "/", "a", "_", "20250101", ".jpg", "\0"])).map("".join))
-def test_no_name_leads_out(shelf: Shelf, name: str) -> None:
+def test_no_name_leads_out(shelf: FolderShelf, name: str) -> None:
     with pytest.raises(OptionError):
         shelf.read(name)
 

@@ -108,6 +108,7 @@ def test_two_budgets_side_by_side_with_their_differences(rig: Rig, open_page: Op
     assert cells[4:] == ["86 %", "50 %"]
 
 
+@pytest.mark.slow
 def test_pause_step_and_leaving(rig: Rig, open_page: OpenPage) -> None:
     page = opened(rig, open_page)
     page.get_by_role("button", name="Pause").click()
@@ -155,6 +156,7 @@ def test_the_fields_say_what_is_asked_and_are_remembered(rig: Rig, open_page: Op
     follow(page, lambda: column(page, 2).locator(".compare-answer").count() == 1)
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_is_said_and_gets_better(rig: Rig, open_page: OpenPage) -> None:
     page = opened(rig, open_page)
     slots = rig.server._uvicorn.config.app.state.api.comparisons  # type: ignore[union-attr]

@@ -221,6 +221,7 @@ def test_a_viewer_is_told_whom_to_ask_and_an_admin_by_token_does_all(
         assert station.jobs.statuses()[0].record.order.by == "anna"
 
 
+@pytest.mark.slow
 def test_a_file_waits_where_others_are_taken(server: Server, station: Station, clip: Path, open_page: OpenPage) -> None:
     page = open_page(f"{server.url}#files")
     page.get_by_role("checkbox", name="Video with boxes").uncheck()

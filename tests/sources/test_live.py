@@ -112,6 +112,7 @@ def test_rtsp_over_udp(rtsp: RtspCamera) -> None:
         watcher.wait(lambda: len(watcher.frames) >= 3)
 
 
+@pytest.mark.slow
 def test_rtsp_plays_a_file_to_its_end_and_is_asked_again(tmp_path: Path) -> None:
     need_gstreamer()
     clip = make_clip(tmp_path / "clip.mp4", even(20), size=(320, 180))

@@ -98,6 +98,7 @@ def test_two_seconds_before_and_two_after_from_an_rtsp_camera(tmp_path: Path) ->
     assert [path.name for path in clip.path.parent.iterdir()] == ["door.mp4"]
 
 
+@pytest.mark.slow
 def test_a_camera_that_is_killed_and_comes_back_with_another_size(tmp_path: Path) -> None:
     need_gstreamer()
     port = free_port()

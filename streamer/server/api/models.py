@@ -165,6 +165,10 @@ class Answers(Part):
         return cls.model_validate({**values, **more})
 
 
+class Compared(Answers):
+    caveat: str | None = Field(description="What has to be shown with every answer of its model")
+
+
 class Analysis(Answers):
     caveat: str | None = Field(description="What has to be shown with every answer of this model")
 
@@ -291,6 +295,7 @@ class ServerPart(Part):
     version: str
     model: str
     caveat: str | None
+    models: tuple[str, ...] = Field(description="That a comparison may ask for; the first one watches the streams")
     budgets: tuple[int, ...]
     time: float = Field(description="Unix seconds on the server's clock")
     name: str = Field(description="Whose token this is")

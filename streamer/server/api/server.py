@@ -27,6 +27,7 @@ def get_server(api: Api, access: Viewer) -> ServerPart:
         version=version(),
         model=model.name,
         caveat=model.caveat,
+        models=station.further.names,
         budgets=BUDGETS,
         time=time.time(),
         name=access.name,

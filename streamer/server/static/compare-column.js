@@ -17,12 +17,14 @@ export class Column {
   #prompt = el("input", { type: "text", maxLength: 2000, autocomplete: "off" });
   #labels = el("input", { type: "text", maxLength: 500, autocomplete: "off", placeholder: "everything" });
   #budget = el("select", {});
+  #model = el("select", {});
   #away = el("button", { class: "button quiet", type: "button", text: "Take away" });
   #title = el("h2", {});
   #fault = el("p", { class: "ack", role: "status" });
   #box = el("div", { class: "stage" });
   #verdict = el("p", { class: "compare-verdict" });
   #said = el("div", { class: "compare-said" });
+  #caveat = el("p", { class: "compare-caveat", hidden: true });
   #figures = new Map();
   #rows;
 
@@ -33,15 +35,15 @@ export class Column {
       input.id = `compare-${title.toLowerCase()}-${number}`;
       return el("div", { class: "field" }, el("label", { for: input.id, text: title }), input);
     };
-    this.#rows = { prompt: field("Prompt", this.#prompt), labels: field("Objects", this.#labels) };
-    const form = el("fieldset", { class: "compare-form" },
+    this.#rows = { model: field("Model", this.#model), prompt: field("Prompt", this.#prompt), labels: field("Objects", this.#labels) };
+    const form = el("fieldset", { class: "compare-form" }, this.#rows.model,
       el("div", { class: "field-pair" }, field("Ask", this.#kind), field("Budget", this.#budget)), this.#rows.prompt, this.#rows.labels, this.#fault);
     const figures = el("dl", { class: "facts" }, ...COUNTED.map(([name, title]) => {
       const value = el("dd", { text: "–", data: { figure: name } });
       this.#figures.set(name, value);
       return el("div", {}, el("dt", { text: title }), value);
     }));
-    this.root = el("section", { class: "card compare-column" }, el("div", { class: "card-head" }, this.#title, this.#away), form, this.#box, this.#verdict, this.#said, figures);
+    this.root = el("section", { class: "card compare-column" }, el("div", { class: "card-head" }, this.#title, this.#away), form, this.#box, this.#verdict, this.#said, this.#caveat, figures);
     this.form = form;
     form.addEventListener("change", () => { this.#fit(); changed(); });
     this.#away.addEventListener("click", taken);
@@ -50,12 +52,17 @@ export class Column {
   }
 
   get way() {
-    return { kind: this.#kind.value, budget: Number(this.#budget.value), prompt: this.#prompt.value, labels: this.#labels.value };
+    return { kind: this.#kind.value, budget: Number(this.#budget.value), prompt: this.#prompt.value, labels: this.#labels.value, model: this.#model.value };
   }
 
-  // letter: its name; removable: whether there would be enough without it.
-  fill(way, letter, budgets, removable) {
+  // letter: its name; models: the job's own first; removable: whether there would be enough without it.
+  fill(way, letter, { budgets, models }, removable) {
     this.letter = letter;
+    const values = models.length ? models.map((name, place) => (place ? name : "")) : [way.model]; // none: not known yet
+    this.#model.replaceChildren(...values.map((value, place) => el("option", { value, text: models[place] ?? value })));
+    this.#model.value = values.includes(way.model) ? way.model : "";
+    this.#rows.model.hidden = models.length < 2;
+    this.form.dataset.models = String(models.length > 1);
     this.#budget.replaceChildren(...budgets.map((value) => el("option", { value: String(value), text: `${value} tokens` })));
     this.#kind.value = way.kind;
     this.#budget.value = String(budgets.includes(way.budget) ? way.budget : budgets[0]);
@@ -85,12 +92,13 @@ export class Column {
     put(this.#verdict, "");
     delete this.#verdict.dataset.same;
     this.#said.replaceChildren(el("p", { class: "said-none", text: words }));
+    this.#caveat.hidden = true;
     this.stage.setBoxes({ detections: [], alpha: 1, key: "none", at: null });
     this.marks.show(null, 16 / 9);
   }
 
   // first: the first way's result; null where this is it. Gives how they stand to each other, or null.
-  show(result, first, { bitmap, aspect, key, at }) {
+  show(result, first, { bitmap, aspect, key, at, caveat }) {
     const found = first ? against(first, result) : null;
     this.stage.setAspect(aspect);
     this.stage.setPicture(bitmap);
@@ -98,6 +106,8 @@ export class Column {
     this.marks.show(found?.boxes, aspect);
     this.#showVerdict(found, first);
     this.#showSaid(result, first ? found : against(result, result));
+    this.#caveat.hidden = !result.caveat || result.caveat === caveat;
+    put(this.#caveat, result.caveat ?? "");
     const { usage, timings } = result;
     put(this.#figures.get("in"), whole(usage.image_tokens + usage.prompt_tokens));
     put(this.#figures.get("out"), whole(usage.output_tokens));

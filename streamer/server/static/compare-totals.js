@@ -11,7 +11,7 @@ export class Totals {
   #frames = [];
   #caption = el("caption", {});
   #body = el("tbody", {});
-  #note = el("p", { class: "compare-note", text: "Ways with the same budget share the look at the picture: it is in the time of the first of them.", hidden: true });
+  #note = el("p", { class: "compare-note", text: "Ways with the same model and budget share the look at the picture: it is in the time of the first of them.", hidden: true });
 
   constructor() {
     const head = el("tr", {}, ...HEADS.map((text) => el("th", { scope: "col", text })));
@@ -24,18 +24,19 @@ export class Totals {
     this.root.hidden = true;
   }
 
-  // ways: [{letter, budget, result, found}] of one frame; found: how it stands to the first, or null.
+  // ways: [{letter, budget, model, result, found}] of one frame; found: how it stands to the first, or null.
   add(ways) {
     this.#frames.push(ways);
     if (this.#frames.length > KEPT) this.#frames.shift();
     this.root.hidden = false;
-    this.#note.hidden = new Set(ways.map(({ budget }) => budget)).size === ways.length;
+    this.#note.hidden = new Set(ways.map(({ budget, model }) => `${budget} ${model}`)).size === ways.length;
+    const several = new Set(ways.map(({ model }) => model)).size > 1;
     const count = this.#frames.length;
     put(this.#caption, count === 1 ? "One frame so far" : `The last ${count} frames`);
-    this.#body.replaceChildren(...ways.map((way, place) => this.#row(way, this.#frames.map((frame) => frame[place]))));
+    this.#body.replaceChildren(...ways.map((way, place) => this.#row(way, this.#frames.map((frame) => frame[place]), several)));
   }
 
-  #row({ letter, budget }, column) {
+  #row({ letter, budget, model }, column, several) {
     const answered = column.filter(({ result }) => !result.error);
     const held = column.map(({ found }) => found).filter(Boolean);
     const middle = (pick, words) => (answered.length ? words(median(answered.map(pick))) : "–");
@@ -48,7 +49,7 @@ export class Totals {
       part(() => mean(held.map(({ alike }) => alike))),
       part(() => pairedPart(held)),
     ];
-    return el("tr", {}, el("th", { scope: "row", text: `${letter}, ${budget} tokens` }), ...cells.map((text) => el("td", { text })));
+    return el("tr", {}, el("th", { scope: "row", text: `${letter}, ${budget} tokens${several ? `, ${model}` : ""}` }), ...cells.map((text) => el("td", { text })));
   }
 }
 

@@ -16,7 +16,7 @@ export const usesPrompt = (kind) => kind !== "detect";
 export const usesLabels = (kind) => kind === "detect" || kind === "both";
 export const needsPrompt = (kind) => kind === "ask" || kind === "check";
 
-const way = (kind, budget, prompt = "", labels = "") => ({ kind, budget, prompt, labels });
+const way = (kind, budget, prompt = "", labels = "", model = "") => ({ kind, budget, prompt, labels, model });
 
 // [words, ways]
 export const PRESETS = [
@@ -26,8 +26,16 @@ export const PRESETS = [
   ["Counted or found", [way("ask", 280, "How many cars are there?"), way("detect", 280, "", "car")]],
 ];
 
-// What the server is asked; null where the question has no words yet.
-export function variantOf({ kind, budget, prompt, labels }) {
+// A way for each of the first models; the first one is the job's own.
+export const modelWays = (models) => models.slice(0, MOST).map((model, place) => way("both", 280, "", PEOPLE_AND_CARS, place ? model : ""));
+
+// What the server is asked; null where the question has no words yet. A model of no name is the job's own.
+export function variantOf({ model, ...asked }) {
+  const variant = questionOf(asked);
+  return variant && model ? { ...variant, model } : variant;
+}
+
+function questionOf({ kind, budget, prompt, labels }) {
   const words = prompt.trim() ? { prompt: prompt.trim() } : {};
   const objects = { kind: "detect", labels: labels.split(",").map((name) => name.trim()).filter(Boolean) };
   if (needsPrompt(kind) && !words.prompt) return null;
@@ -39,7 +47,7 @@ export function variantOf({ kind, budget, prompt, labels }) {
 export function remembered() {
   try {
     const ways = JSON.parse(localStorage.getItem(KEY));
-    if (Array.isArray(ways) && ways.length >= 2 && ways.length <= MOST && ways.every(known)) return ways;
+    if (Array.isArray(ways) && ways.length >= 2 && ways.length <= MOST && ways.every(known)) return ways.map((one) => ({ model: "", ...one }));
   } catch { /* nothing that can be used */ }
   return PRESETS[0][1];
 }
@@ -49,5 +57,5 @@ export function remember(ways) {
 }
 
 function known(way) {
-  return KINDS.some(([kind]) => kind === way?.kind) && Number.isInteger(way.budget) && typeof way.prompt === "string" && typeof way.labels === "string";
+  return KINDS.some(([kind]) => kind === way?.kind) && Number.isInteger(way.budget) && typeof way.prompt === "string" && typeof way.labels === "string" && ["string", "undefined"].includes(typeof way.model);
 }

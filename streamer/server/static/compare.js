@@ -2,9 +2,9 @@
 
 import { Column } from "./compare-column.js";
 import { Totals } from "./compare-totals.js";
-import { MOST, PRESETS, remember, remembered, variantOf } from "./compare-ways.js";
+import { MOST, PRESETS, modelWays, remember, remembered, variantOf } from "./compare-ways.js";
 import { el, put } from "./dom.js";
-import { sendJson } from "./token.js";
+import { fetchJson, sendJson } from "./token.js";
 import { clockTime, mediaTime } from "./words.js";
 
 const LEAST_MS = 500;
@@ -18,11 +18,12 @@ export class Compare {
   #more = el("button", { class: "button", type: "button", text: "One more way" });
   #words = el("p", { class: "past-words", role: "status" });
   #where = el("p", { class: "compare-where" });
-  #caveat = el("p", { class: "compare-caveat", hidden: true });
+  #twoModels = el("button", { class: "chip", type: "button", text: "Two models", hidden: true });
   #grid = el("div", { class: "compare-grid" });
   #totals = new Totals();
   #body;
   #columns = [];
+  #models = [];
   #bitmap = null;
   #open = false;
   #going = true;
@@ -35,14 +36,15 @@ export class Compare {
   constructor(root, page) {
     Object.assign(this, { root, page });
     const presets = el("div", { class: "past-chips", role: "group", "aria-label": "Ready-made comparisons" },
-      ...PRESETS.map(([text, ways]) => el("button", { class: "chip", type: "button", text, onclick: () => this.#set(ways) })));
+      ...PRESETS.map(([text, ways]) => el("button", { class: "chip", type: "button", text, onclick: () => this.#set(ways) })), this.#twoModels);
     const bar = el("div", { class: "compare-bar" }, el("label", { class: "compare-stream", for: "compare-stream" }, "Stream", this.#stream),
       el("div", { class: "past-buttons" }, this.#live, this.#step, this.#more), this.#where);
     const signs = el("p", { class: "compare-legend" }, "Marks: ", el("ins", { text: "underlined" }), " is only here, ", el("del", { text: "struck out" }),
       " is only in A; a dashed box with + is only here, a dotted one with − is only in A.");
-    this.#body = el("div", { class: "compare-body" }, presets, bar, this.#caveat, signs, this.#grid, this.#totals.root);
+    this.#body = el("div", { class: "compare-body" }, presets, bar, signs, this.#grid, this.#totals.root);
     root.replaceChildren(this.#words, this.#body);
     this.#stream.addEventListener("change", () => this.#changed());
+    this.#twoModels.addEventListener("click", () => this.#set(modelWays(this.#models)));
     this.#live.addEventListener("click", () => this.#go(!this.#going));
     this.#step.addEventListener("click", () => this.#one());
     this.#more.addEventListener("click", () => this.#set([...this.#ways(), this.#ways().at(-1)]));
@@ -61,7 +63,7 @@ export class Compare {
     this.#stream.replaceChildren(...names.map((name) => el("option", { value: name, text: name })));
     const other = this.#columns.length > 0 && chosen !== this.#shown;
     this.#stream.value = chosen;
-    if (!this.#columns.length) this.#set(remembered());
+    if (!this.#columns.length) this.#begin();
     else if (other) this.#changed();
     else this.#next();
   }
@@ -73,6 +75,25 @@ export class Compare {
   }
 
   #shown = "";
+
+  // Which models there are has to be known before anything is asked of them.
+  async #begin() {
+    if (this.#busy) return;
+    this.#busy = true;
+    await this.#learnModels();
+    this.#busy = false;
+    if (!this.#columns.length) this.#set(remembered());
+  }
+
+  async #learnModels() {
+    const { value } = await fetchJson("/api/v1/server");
+    if (!value) return false;
+    const other = value.models.join("\n") !== this.#models.join("\n");
+    this.#models = value.models;
+    this.#twoModels.hidden = this.#models.length < 2;
+    put(this.#twoModels, this.#models.length === 2 ? "Two models" : `${Math.min(MOST, this.#models.length)} models`);
+    return other;
+  }
 
   #ways() {
     return this.#columns.map((column) => column.way);
@@ -87,7 +108,8 @@ export class Compare {
       this.#columns.push(column);
       this.#grid.append(column.root);
     }
-    this.#columns.forEach((column, place) => column.fill(ways[place], letterOf(place), budgets, ways.length > 2));
+    const choice = { budgets, models: this.#models };
+    this.#columns.forEach((column, place) => column.fill(ways[place], letterOf(place), choice, ways.length > 2));
     this.#changed();
   }
 
@@ -134,16 +156,19 @@ export class Compare {
     put(this.#live, this.#going ? "Pause" : "Go on live");
   }
 
-  #linked() {
+  // Another program may have been started meanwhile, with other models.
+  async #linked() {
     if (!this.#open) return;
-    if (this.page.connection.state === "open") this.#next();
-    else put(this.#words, "The connection is lost. The comparison goes on when it is back.");
+    if (this.page.connection.state === "open") {
+      if (this.#columns.length && (await this.#learnModels())) this.#set(this.#ways());
+      else this.#next();
+    } else put(this.#words, "The connection is lost. The comparison goes on when it is back.");
   }
 
   // Asks for the next frame, where one is wanted and none is on its way.
   #next(wait = 0) {
     clearTimeout(this.#timer);
-    if (!this.#open || this.#busy || document.hidden || this.page.connection.state !== "open") return;
+    if (!this.#open || this.#busy || !this.#columns.length || document.hidden || this.page.connection.state !== "open") return;
     if (!this.#going && !this.#single) return;
     this.#timer = setTimeout(() => this.#ask(), wait);
   }
@@ -172,12 +197,10 @@ export class Compare {
     const [first] = value.variants;
     const place = value.index === null ? "" : ` · picture ${value.index}`;
     put(this.#where, `${mediaTime(value.media_seconds)} · ${clockTime(value.captured)}${place}`);
-    this.#caveat.hidden = !value.caveat || Boolean(this.page.store.hello?.caveat);
-    put(this.#caveat, value.caveat ?? "");
-    const frame = { bitmap, aspect: first.width / first.height, key: String(value.captured), at: value.media_seconds };
+    const frame = { bitmap, aspect: first.width / first.height, key: String(value.captured), at: value.media_seconds, caveat: this.page.store.hello?.caveat };
     const ways = this.#columns.map((column, number) => {
       const result = value.variants[number];
-      return { letter: column.letter, budget: result.budget, result, found: column.show(result, number ? first : null, frame) };
+      return { letter: column.letter, budget: result.budget, model: result.model, result, found: column.show(result, number ? first : null, frame) };
     });
     this.#bitmap?.close();
     this.#bitmap = bitmap;

@@ -8,7 +8,7 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from fastapi import FastAPI
 from streamer.alerts import Alert
 from streamer.configuration import Configuration, StreamEntry
 from streamer.display import encode_jpeg
+from streamer.further import FurtherModel
 from streamer.models.base import Request
 from streamer.models.scripted import Script, ScriptedModel
 from streamer.server.access import Tokens
@@ -73,11 +74,12 @@ def serving(
     limits: Limits = GENEROUS,
     script: Script = say,
     seconds: float = 0.0,
+    further: Sequence[FurtherModel] = (),
 ) -> Iterator[Served]:
     """``folder``: for the history; ``seconds``: how long the model takes for a batch."""
     given = replace(configuration or of_streams("gate"), data=folder / "data")
     model = ScriptedModel(script, seconds=seconds)
-    with Station(model, given) as station:
+    with Station(model, given, further=further) as station:
         tokens = Tokens(station.tokens_path, owner=None if open_locally else OWNER)
         app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
         install(app, station, tokens, open_locally=open_locally, viewers=lambda: 3, limits=limits)

@@ -74,7 +74,7 @@ def test_the_same_picture_is_asked_in_each_way(compared: Served, looked: list[Re
     assert first["usage"]["output_tokens"] > 0
     assert (first["width"], first["height"], values["stream"]) == (640, 360, "gate")
     assert abs(values["captured"] - time.time()) < 10
-    assert values["caveat"].startswith("scripted")
+    assert all(one["caveat"].startswith("scripted") and one["model"] == "scripted" for one in values["variants"])
     shown = np.asarray(Image.open(BytesIO(base64.b64decode(values["picture"]))).convert("RGB").resize((64, 36)))
     assert {request.budget for request in looked} == {70, 280, 1120}
     for request in looked:  # each was asked about that picture, at its own size

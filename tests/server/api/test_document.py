@@ -92,7 +92,7 @@ def test_no_operation_takes_a_token_in_its_address(document: dict[str, Any]) -> 
         assert not any(one["name"] == "token" for one in operation.get("parameters", ())), path
 
 
-@pytest.mark.parametrize("mode", ["positive", "negative", "of what is there"])
+@pytest.mark.parametrize("mode", ["positive", pytest.param("negative", marks=pytest.mark.slow), "of what is there"])
 @pytest.mark.timeout(120)
 def test_whatever_is_sent_is_answered_as_documented(closed: Served, document: dict[str, Any], mode: str) -> None:
     from schemathesis.specs.openapi import checks
