@@ -11,13 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from streamer.cli import main
+from streamer.commands.past import opened_history
+from streamer.configuration import read_configuration
 from streamer.errors import HistoryError, MissingExtraError, OptionError
+from streamer.history import History
+from streamer.history.excerpt import write_excerpt
 from streamer.history.filesystem import FileSystem
 from streamer.history.opening import local_folder, open_shelf
 from streamer.history.remote import RemoteShelf
 from streamer.history.shelf import Shelf
 from streamer.history.uploading import Data, Uploads
-from tests.history.made import JPEG, NOW, wait_for
+from tests.history.made import JPEG, NOW, result, wait_for
 
 DAY = 86400.0
 
@@ -258,3 +263,46 @@ def test_a_full_disk_folder_refuses_the_next_one(tmp_path: Path) -> None:
     with pytest.raises(HistoryError, match="wait already"):
         shelf.prepare(shelf.new_name("clips", "gate", NOW))
     shelf.close()
+
+
+# -- the configuration
+
+
+def test_the_place_of_pictures_in_the_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "streams.toml"
+    for written, read in (
+        ("shared", str(tmp_path / "shared")),
+        ("../shared", str(tmp_path.parent / "shared")),
+        ("/mnt/shared", "/mnt/shared"),
+        ("file:///mnt/shared", "file:///mnt/shared"),
+        ("s3://${BUCKET}/x", "s3://cameras/x"),
+    ):
+        file.write_text(f'pictures = "{written}"\n')
+        assert read_configuration(file, {"BUCKET": "cameras"}).pictures == read
+    file.write_text("")
+    assert read_configuration(file, {}).pictures is None
+    file.write_text("pictures = 3\n")
+    with pytest.raises(OptionError, match="pictures"):
+        read_configuration(file, {})
+
+
+def test_the_command_line_finds_pictures_in_the_store(
+    tmp_path: Path, s3: object, bucket: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with History(tmp_path / "streamer-data", pictures=f"s3://{bucket}/x") as history:
+        history.put(result("a red car"), NOW, JPEG)
+        history.flush(10)
+        wait_for(lambda: history.counts().waiting_files == 0)
+        [found] = history.search()
+    config = tmp_path / "streams.toml"
+    config.write_text(f'pictures = "s3://{bucket}/x"\n')
+    with opened_history(config, None) as again:
+        excerpt = write_excerpt(again, "gate", tmp_path / "out")
+    assert (excerpt.rows, excerpt.left_out) == (1, 0)
+    assert next((tmp_path / "out").rglob("*.jpg")).read_bytes() == JPEG
+    monkeypatch.setattr(sys, "argv", ["streamer", "search", "red", "-c", str(config)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    assert f"a red car  s3://{bucket}/x/pictures/" in capsys.readouterr().out
+    assert str(found.picture) in history._shelf.where(str(found.picture))

@@ -24,11 +24,6 @@ SLOW_SECONDS, PIECES = 0.5, 10
 _HOP = {"connection", "transfer-encoding", "keep-alive", "server", "date"}
 
 
-def every(number: int, kind: str) -> Plan:
-    """Each so-manieth request, the first one among them."""
-    return lambda place: kind if place % number == 0 else None
-
-
 def nothing(place: int) -> str | None:
     return None
 
@@ -42,7 +37,8 @@ class FaultyProxy:
 
     def __init__(self, upstream: str, *, counted: tuple[str, ...] = ("POST",)) -> None:
         self.upstream = urlsplit(upstream)
-        self.counted, self.plan = counted, nothing
+        self.counted = counted
+        self.plan: Plan = nothing
         self.met: Counter[str] = Counter()
         """What was done, by its kind; ``passed``: sent on and back whole."""
         self.headers: list[dict[str, str]] = []

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
-import httpx
 import pytest
 
-import streamer
 from streamer.analyzer import Analyzer, Job
 from streamer.models.base import Request
 from streamer.models.local import LocalModel
@@ -23,10 +16,7 @@ from streamer.models.remote.options import RemoteOptions, parse_urls
 from streamer.sources import open_source
 from streamer.tasks import Task
 from streamer.watch import sample_video
-
-PROGRAM = os.environ.get("STREAMER_VLLM", "")
-TINY = Path(streamer.__file__).parent / "gemma" / "tiny"
-START_SECONDS = 300
+from tests.models.vllm import PROGRAM, serving
 
 pytestmark = [
     pytest.mark.skipif(not PROGRAM, reason="STREAMER_VLLM does not name vLLM's program"),
@@ -36,39 +26,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        PROGRAM, "serve", str(TINY), "--served-model-name", "tiny", "--host", "127.0.0.1", "--port", str(port),
-        "--dtype", "float32", "--max-model-len", "2048", "--max-num-seqs", "8", "--enforce-eager",
-        "--mm-processor-kwargs", '{"max_soft_tokens": 280}', "--trust-request-mm-kwargs",
-        "--limit-mm-per-prompt", '{"image": 4, "video": 0, "audio": 0}',
-        "--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}',
-    ]  # fmt: skip
-    log = tmp_path_factory.mktemp("vllm") / "log"
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            command, stdout=out, stderr=subprocess.STDOUT, env=os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1"}
-        )
-        try:
-            wait(process, f"http://127.0.0.1:{port}/health", log)
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            process.terminate()
-            process.wait(60)
-
-
-def wait(process: subprocess.Popen[bytes], health: str, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()[-2000:]
-        try:
-            if httpx.get(health, timeout=2).is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.5)
-    raise AssertionError(f"vLLM does not answer after {START_SECONDS} s")
+    with serving(tmp_path_factory.mktemp("vllm") / "log") as address:
+        yield f"{address}/v1"
 
 
 def test_the_same_answers_as_the_local_engine(url: str) -> None:

@@ -67,7 +67,7 @@ const files = new Files(byId("files"), page);
 const settings = new Settings(byId("settings"), page);
 const view = (shows, part) => ({ shows: [shows], open: () => linked() && part.open(), close: () => part.close?.() });
 const tabs = new Tabs(byId("tabs"), {
-  live: { shows: ["live"] },
+  live: { shows: ["live"], open: showLive },
   wall: view("wall", wall),
   compare: view("compare", compare),
   history: view("past", past),
@@ -126,6 +126,7 @@ function tick() {
   const result = stream ? store.newest(stream.stream) : null;
   banner.tick();
   alerts.show(store.alerts, now);
+  if (byId("live").hidden) return;
   tiles.show(store, player, linked(), now);
   age.hidden = !result?.detections.length;
   const boxes = stream ? player.boxes(stream.stream, now) : NO_BOXES;
@@ -141,6 +142,13 @@ function tick() {
   } else {
     note.say(store.hello ? EMPTY : { title: "Waiting for the server…", why: "", action: "" });
   }
+}
+
+// Nothing of it was drawn while another view was looked at.
+function showLive() {
+  const now = connection.now();
+  for (const name of store.streams.keys()) tiles.setPicture(name, player.bitmap(name), player.boxes(name, now));
+  showSelected();
 }
 
 const NO_BOXES = { detections: [], alpha: 1, key: "", at: null };
@@ -162,9 +170,9 @@ function showSelected() {
 
 store.addEventListener("hello", showHello);
 store.addEventListener("streams", () => {
-  tabs.show();
   player.keep();
   tiles.arrange([...store.streams.keys()]);
+  tabs.show();
   showSelected();
   wishes.ask();
 });
@@ -185,6 +193,7 @@ store.addEventListener("result", ({ detail }) => {
   showResult();
 });
 player.addEventListener("picture", ({ detail }) => {
+  if (byId("live").hidden) return;
   const bitmap = player.bitmap(detail);
   const boxes = player.boxes(detail, connection.now());
   tiles.setPicture(detail, bitmap, boxes);
