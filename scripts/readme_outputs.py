@@ -113,7 +113,7 @@ def picture_of_the_page(path: Path) -> None:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=_FLAGS)
         page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="dark")
         page.goto(url)
-        page.wait_for_timeout(17_000)
+        page.wait_for_timeout(11_000)
         page.screenshot(path=path)
         browser.close()
     process.send_signal(signal.SIGTERM)

@@ -94,6 +94,19 @@ def test_what_is_removed_is_gone_and_may_be_removed_again(shelf: Shelf) -> None:
     shelf.remove([])
 
 
+def test_what_came_since_a_folder_was_listed_is_not_missing(shelf: Shelf) -> None:
+    first, second = (shelf.new_name("pictures", "gate", NOW) for _ in range(2))
+    shelf.save(first, JPEG)
+    sent(shelf)
+    assert shelf.missing([first]) == set()
+    shelf.save(second, JPEG)
+    assert shelf.missing(sorted([first, second])) == set()
+    sent(shelf)
+    assert shelf.missing(sorted([first, second])) == set()
+    never = shelf.new_name("pictures", "gate", NOW)
+    assert shelf.missing(sorted([first, never])) == {never}
+
+
 def test_old_files_are_found_and_young_ones_are_not(shelf: Shelf) -> None:
     if shelf.is_local:
         return  # by the time of the file, in test_retention.py
@@ -250,6 +263,39 @@ def test_the_end_sends_what_it_can_and_counts_the_rest(
     assert uploads.take_lost() == ["b"]
 
 
+def test_what_is_being_removed_is_not_under_way() -> None:
+    begun, go = threading.Event(), threading.Event()
+    names: list[str] = []
+
+    def send(files: Mapping[str, Data]) -> dict[str, str | None]:
+        begun.set()
+        go.wait(10)
+        names.extend(files)
+        return dict.fromkeys(files)
+
+    uploads = Uploads(send, most=20, most_bytes=10_000)
+    uploads.start()
+    uploads.put("a", b"x")
+    begun.wait(10)
+    removed: list[bool] = []
+
+    def remove() -> None:
+        with uploads.removing(["a"]):
+            removed.append(go.is_set())
+
+    remover = threading.Thread(target=remove)
+    remover.start()
+    time.sleep(0.2)
+    go.set()
+    remover.join()
+    assert (removed, names) == ([True], ["a"])
+    with uploads.removing(["b"]):
+        uploads.put("b", b"x")
+        time.sleep(0.2)
+    uploads.close()
+    assert (names, uploads.waiting, uploads.dropped) == (["a"], 0, 0)
+
+
 def test_a_full_disk_folder_refuses_the_next_one(tmp_path: Path) -> None:
     pytest.importorskip("fsspec")
     (tmp_path / "there").write_text("in the way")
@@ -306,3 +352,16 @@ def test_the_command_line_finds_pictures_in_the_store(
     assert not ended.value.code
     assert f"a red car  s3://{bucket}/x/pictures/" in capsys.readouterr().out
     assert str(found.picture) in history._shelf.where(str(found.picture))
+
+
+def test_what_a_store_repeats_of_the_keys_is_not_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fsspec")
+    for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "FSSPEC_S3_SECRET", "FSSPEC_S3_KEY"):
+        monkeypatch.setenv(name, f"hunter2-of-{name}")
+    files = FileSystem(f"local://{tmp_path}")
+    words = "hunter2-of-AWS_SECRET_ACCESS_KEY hunter2-of-FSSPEC_S3_KEY hunter2-of-AWS_SESSION_TOKEN"
+    said = OSError(f"no: {words} at s3://a:b@c")
+    assert str(files.refused("cannot be read", said)) == (
+        f"history local://{tmp_path}: it cannot be read: no: *** *** *** at s3://***@c "
+        "(is the store running and reachable, and are its address and keys in the environment?)"
+    )

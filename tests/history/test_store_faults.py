@@ -134,7 +134,9 @@ def test_a_store_that_goes_away_harms_neither_results_nor_alerts(
     assert "pictures wait: history s3://" in caplog.text
 
 
-@pytest.mark.parametrize("kind", ["500", "cut", "reset", "slow"])
+@pytest.mark.parametrize(
+    "kind", ["cut", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("500", "reset", "slow"))]
+)
 def test_a_store_that_fails_now_and_then_gets_everything_in_the_end(
     tmp_path: Path, address: str, bucket: str, s3: FaultyProxy, s3_server: S3Server, kind: str
 ) -> None:
@@ -153,14 +155,13 @@ def test_a_store_that_fails_now_and_then_gets_everything_in_the_end(
 
 
 def test_pictures_that_are_dropped_are_counted_and_their_rows_say_so(
-    tmp_path: Path, address: str, s3: FaultyProxy, bucket: str, s3_server: S3Server
+    tmp_path: Path, address: str, s3: FaultyProxy, bucket: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("streamer.history.remote.QUEUE", 50)
     with History(tmp_path, pictures=address) as history:
         s3.stop()
-        for number in range(1100):
+        for number in range(150):
             history.put(result(str(number)), NOW + number, JPEG)
-            if number % 200 == 0:
-                history.flush(10)
         history.flush(10)
         dropped = history.counts().dropped_pictures
         assert dropped >= 100
@@ -170,7 +171,7 @@ def test_pictures_that_are_dropped_are_counted_and_their_rows_say_so(
         assert len(without) == dropped + 1
         s3.start()
         sent(history)
-        assert history.counts().pictures == len(stored(s3_server, bucket)) == 1100 - history.counts().dropped_pictures
+        assert history.counts().pictures == len(stored(s3_server, bucket)) == 150 - history.counts().dropped_pictures
     assert history.dropped == 0, "the results are all there"
 
 
