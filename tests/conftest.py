@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # torch's threads would spin where another worker's could run
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "clips"
 

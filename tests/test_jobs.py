@@ -188,7 +188,7 @@ def test_a_running_one_is_removed_at_once(start: Callable[..., Jobs], clip: Path
     assert done(jobs, other).record.state == "done"
     eventually(lambda: not (tmp_path / "files" / id).exists())
     jobs.remove(other)
-    assert list((tmp_path / "files").iterdir()) == []
+    eventually(lambda: list((tmp_path / "files").iterdir()) == [])
 
 
 def test_one_that_writes_its_video_is_removed_too(start: Callable[..., Jobs], clip: Path, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 const MOST_WAITING = 300;
 const MOST_READY = 12;
 const LEAD_SECONDS = 0.25;
+const MOST_FAULTS = 5;
+const FAULTS_SECONDS = 60;
 
 export const canDecode = () => isSecureContext && "VideoDecoder" in window;
 
@@ -14,6 +16,9 @@ export class Video {
   #meta = new Map();
   #wantsKey = true;
   #next = null;
+  #setup = null;
+  #works = false;
+  #faults = [];
 
   // A "setup" or "packet" message, in order.
   take(message) {
@@ -50,9 +55,12 @@ export class Video {
     this.#wantsKey = true;
   }
 
-  #configure({ codec, description, width, height }) {
+  #configure(setup) {
+    const { codec, description, width, height } = setup;
     this.forget();
     if (this.failed) return;
+    this.#setup = setup;
+    this.#works = false;
     this.#decoder = new VideoDecoder({ output: (frame) => this.#show(frame), error: (error) => this.#fail(error) });
     const config = { codec, codedWidth: width, codedHeight: height, optimizeForLatency: true };
     try {
@@ -86,13 +94,18 @@ export class Video {
   #show(frame) {
     const meta = this.#meta.get(frame.timestamp);
     this.#meta.delete(frame.timestamp);
+    this.#works = true;
     if (!meta) return frame.close();
     this.#ready.push({ ...meta, bitmap: frame });
     while (this.#ready.length > MOST_READY) this.#ready.shift().bitmap.close();
   }
 
-  // From now on this stream comes as JPEGs.
+  // A damaged packet is got over at the next key picture; where nothing can be decoded, or it happens again and again, this
+  // stream comes as JPEGs from now on.
   #fail(error) {
+    const now = performance.now();
+    this.#faults = [...this.#faults.filter((at) => now - at < FAULTS_SECONDS * 1000), now];
+    if (this.#works && this.#faults.length < MOST_FAULTS) return this.#configure(this.#setup);
     console.warn(`this browser does not decode the camera's video: ${error.message}`);
     this.failed = true;
     this.forget();
