@@ -23,7 +23,7 @@ class Keep:
     """Under which a change of it is kept."""
 
     def __post_init__(self) -> None:
-        for name, low, high in (("keep_days", 0, 1e5), ("keep_gib", 0.001, 1e6), ("keep_alert_days", 0, 1e5)):
+        for name, low, high in (("keep_days", 0.01, 1e5), ("keep_gib", 0.001, 1e6), ("keep_alert_days", 0.01, 1e5)):
             if not low <= getattr(self, name) <= high:
                 raise OptionError(name, getattr(self, name), f"a number from {low:g} to {high:g}")
 

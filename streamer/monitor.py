@@ -16,7 +16,7 @@ from streamer.errors import ModelError, OptionError
 from streamer.frames import Frame
 from streamer.questions import Question, Questions
 from streamer.results import FrameResult
-from streamer.settings import StreamSettings, StreamStatus
+from streamer.settings import StreamSettings, StreamStatus, is_stream_name
 from streamer.showing import Shown
 from streamer.streams import Opener, Stream
 
@@ -115,8 +115,10 @@ class Monitor:
         Raises `OptionError` for a name in use or empty, and beyond 64 streams.
         """
         with self._lock:
-            if not name.strip() or len(name) > 100 or name in self._streams:
-                raise OptionError("stream name", name, "1 to 100 letters that no other stream has")
+            if not is_stream_name(name) or name in self._streams:
+                raise OptionError(
+                    "stream name", name, "1 to 100 letters, no blanks around them, that no other stream has"
+                )
             if len(self._streams) >= MAX_STREAMS or self._closing:
                 raise OptionError("stream", name, f"at most {MAX_STREAMS} streams in a running job")
             stream = Stream(

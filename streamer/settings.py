@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 MAX_TASKS = 16
 
 
+def is_stream_name(name: str) -> bool:
+    """Whether a stream may have that name; it stands in addresses too."""
+    return 1 <= len(name) <= 100 and name == name.strip() and name not in (".", "..")
+
+
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
     """What is done with a stream; changed as a whole, so that nobody sees half a change."""

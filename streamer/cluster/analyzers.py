@@ -158,7 +158,7 @@ class Analyzers:
         failed = self._failed.setdefault(one.node.id, _Failed())
         failed.times += 1
         failed.next_at = now + min(LONGEST_BACKOFF_SECONDS, 2.0 ** (failed.times - 1))
-        log.warning("the analyzer on %s is left: %s", one.node.name, why)
+        log.warning("the analyzer on %s is given up, another one takes over: %s", one.node.name, why)
 
     def close(self) -> None:
         """Ends all of them."""

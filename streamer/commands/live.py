@@ -110,10 +110,12 @@ def watch(
     compare_with: CompareWith = None,
 ) -> None:
     """Watch cameras, streams or files live in the browser."""
+    from streamer.server.guard import check_access
     from streamer.settings import StreamSettings
 
     settings = StreamSettings(tasks=tasks_of(task, prompt, detect), budget=live_budget(budget), fps=fps, gate=gate)
     tls = _tls(tls_cert, tls_key)
+    check_access(host, host_name or [], token)
     configuration = _configuration(config, data, history=history)
     if not sources and not configuration.streams and config is None:
         raise OptionError("sources", "none", "a camera, stream or file, or a configuration (-c streams.toml)")

@@ -47,8 +47,9 @@ def result_of(document: str) -> FrameResult:
 
 
 def texts_of(result: FrameResult) -> list[str]:
-    """What a result is found by: its caption, all answers in words, and the labels with what was said of them."""
-    texts = [result.caption or "", *_strings(result.answers)]
+    """What a result is found by: its caption, all answers in words, and the labels with what was said of them. Not the
+    JSON that boxes were written in."""
+    texts = [result.caption or "", *(text for text in _strings(result.answers) if '"box_2d"' not in text)]
     for detection in result.detections:
         texts += [detection.label, *_strings(detection.attributes or {})]
     return list(dict.fromkeys(text for text in texts if text.strip()))

@@ -54,8 +54,11 @@ class Rule:
     """Names of the channels that are told; empty: all."""
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.name) <= MAX_NAME or self.name != self.name.strip() or not self.name.isprintable():
-            raise OptionError("name", self.name, f"1 to {MAX_NAME} printable characters, no blanks around them")
+        plain = self.name == self.name.strip() and self.name.isprintable() and self.name not in (".", "..")
+        if not 1 <= len(self.name) <= MAX_NAME or not plain:
+            raise OptionError(
+                "name", self.name, f"1 to {MAX_NAME} printable characters, no blanks around them, no dots alone"
+            )
         self._check_subject()
         for option, count in (("confirm", self.confirm), ("release", self.release)):
             if not 1 <= count <= MAX_FRAMES:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
+
+from streamer.errors import OptionError
 
 CONTENT_POLICY = "; ".join(
     (
@@ -34,6 +37,21 @@ HEADERS: Mapping[str, str] = {
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
     "cache-control": "no-cache",
 }
+
+SHORTEST_TOKEN = 16
+_HOST_NAME = re.compile(r"[A-Za-z0-9_.:\-\[\]]{1,253}")
+
+
+def check_access(host: str, host_names: Sequence[str], token: str | None) -> bool:
+    """Whether only programs of this machine can ask the server. Raises `OptionError` for names that are none, and for a
+    token that is too short where others can."""
+    for name in host_names:
+        if not _HOST_NAME.fullmatch(name):
+            raise OptionError("host name", name, "a name as in an address, without http:// and port")
+    near = is_loopback(host) and all(map(is_loopback, host_names))
+    if token is not None and len(token) < SHORTEST_TOKEN and not near:
+        raise OptionError("token", "***", f"at least {SHORTEST_TOKEN} letters where others can reach the server")
+    return near
 
 
 def is_loopback(host: str) -> bool:

@@ -35,7 +35,6 @@ START_SECONDS = 10.0
 SEND_BUFFER_BYTES = 256 * 1024
 """Of each connection: what a slow viewer's system holds back is old by the time it is read."""
 DEAD_PEER_MS = 30_000
-SHORTEST_TOKEN = 16
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
@@ -70,9 +69,7 @@ class Server:
     ) -> None:
         self._host, self._port, self._tls = host, port, tls
         host_names = tuple(host_names)
-        if token is not None and len(token) < SHORTEST_TOKEN and not guard.is_loopback(host):
-            raise OptionError("token", "***", f"at least {SHORTEST_TOKEN} letters where others can reach the server")
-        near = guard.is_loopback(host) and all(map(guard.is_loopback, host_names))
+        near = guard.check_access(host, host_names, token)
         self.token = token if token or near else guard.new_token()
         self.monitor = monitor
         controls = MonitorControls(monitor, admit) if station is None else StationControls(station)

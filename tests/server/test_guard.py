@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from streamer.errors import OptionError
+from streamer.server import guard
 from streamer.server.guard import host_allowed, is_loopback, origin_allowed, same_token
 
 
@@ -69,3 +71,21 @@ def test_loopback_addresses() -> None:
 def test_tokens_of_any_letters_are_compared() -> None:
     assert same_token("gestürzt", "gestürzt")
     assert not same_token("gestürzt", "gesturzt")
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "token", "words"),
+    [
+        ("0.0.0.0", (), "short", "at least 16 letters"),
+        ("127.0.0.1", ("cameras.example.org",), "short", "at least 16 letters"),
+        ("127.0.0.1", ("http://x y/",), None, "without http"),
+    ],
+)
+def test_what_is_not_safe_to_serve_is_refused(host: str, names: tuple[str, ...], token: str | None, words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        guard.check_access(host, names, token)
+
+
+def test_a_name_for_others_makes_the_server_one_for_others() -> None:
+    assert guard.check_access("127.0.0.1", (), "short")
+    assert not guard.check_access("127.0.0.1", ("cameras.example.org",), "a-long-word-of-one's-own")

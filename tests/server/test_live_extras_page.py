@@ -145,6 +145,8 @@ def saved(page: Any, button: str) -> tuple[str, bytes]:
 def test_a_frame_is_saved_with_boxes_or_without_and_with_its_result(rig: Rig, open_page: OpenPage, ratio: int) -> None:
     page = opened(rig, open_page, device_scale_factor=ratio)
     shows(page, "document.querySelector('#stage').dataset.boxesAt !== ''")
+    shows(page, "document.querySelector('.stage-badge').textContent.includes('behind')")
+    page.wait_for_timeout(500)
     page.get_by_role("button", name="Save frame").click()
     dialog = page.locator("dialog.save[open]")
     title = dialog.locator("h2").inner_text()

@@ -98,6 +98,18 @@ def test_what_cannot_be_is_said_in_the_form(server: Server, station: Station, op
     assert not station.rules
 
 
+def test_a_new_rule_takes_no_other_ones_place(server: Server, station: Station, open_page: Callable[..., Any]) -> None:
+    station.set_rule(Rule("dogs", "Is there a dog?"))
+    page = open_page(f"{server.url}#rules")
+    page.locator("#rules").get_by_text("Is there a dog?").wait_for()
+    page.get_by_role("button", name="New rule").click()
+    page.get_by_role("textbox", name="Name", exact=True).fill("dogs")
+    page.locator(".rule-form").get_by_placeholder("Is someone on the ladder?").fill("Is there a cat?")
+    page.get_by_role("button", name="Save").click()
+    eventually(lambda: "of that name already" in page.locator("#rules .rule-fault").inner_text())
+    assert [rule.question for rule in station.rules] == ["Is there a dog?"]
+
+
 def test_a_rule_is_tried_over_the_past(server: Server, station: Station, open_page: Callable[..., Any]) -> None:
     for number in range(6):
         labels = ("dog",) if number < 3 else ()

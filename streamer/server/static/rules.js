@@ -12,6 +12,8 @@ export class Rules {
   #words = el("p", { class: "past-words", role: "status" });
   #new = el("button", { class: "button", type: "button", text: "New rule" });
   #form;
+  #names = new Set();
+  #edited = null;
 
   constructor(root, { now, streams, admin }) {
     Object.assign(this, { root, now, admin });
@@ -25,6 +27,7 @@ export class Rules {
     this.#new.hidden = !this.admin();
     const { value, error } = await fetchJson("/api/v1/rules");
     if (error) return put(this.#words, `The rules cannot be had: ${error}`);
+    this.#names = new Set(value.rules.map((rule) => rule.name));
     this.#list.replaceChildren(...value.rules.map((rule) => this.#card(rule)));
     put(this.#words, value.rules.length ? "" : "No rule yet. A rule asks a question about each frame, or looks for objects, and makes an alert.");
   }
@@ -44,6 +47,7 @@ export class Rules {
 
   #edit(rule) {
     this.#form.root.hidden = false;
+    this.#edited = rule.name ?? null;
     this.#form.show(rule);
   }
 
@@ -53,6 +57,8 @@ export class Rules {
   }
 
   async #save(rule) {
+    const taken = rule.name !== this.#edited && this.#names.has(rule.name);
+    if (taken) return this.#form.say("There is a rule of that name already. Edit that one, or choose another name.");
     if (await this.#put(rule)) this.#close();
   }
 

@@ -34,6 +34,7 @@ export class Wall {
   #frame = 0;
   #timer = 0;
   #moved = true;
+  #laidShape = "";
 
   // page: what all views share, see main.js.
   constructor(root, page) {
@@ -220,7 +221,6 @@ export class Wall {
     const { store, player, connection } = this.page;
     const linked = connection.state === "open";
     const now = this.page.now();
-    const before = this.#shape;
     const caveat = store.hello?.caveat ? `About these answers: ${store.hello.caveat}` : "";
     put(this.#caveat, caveat);
     for (const [name, tile] of this.#tiles) {
@@ -229,7 +229,7 @@ export class Wall {
     }
     this.#alerts.show(store.alerts.filter((alert) => alert.acknowledged === null), now);
     this.#sayCount(linked);
-    if (this.#shape !== before) this.#lay();
+    if (this.#shape !== this.#laidShape) this.#lay();
   }
 
   // What the places follow from.
@@ -251,6 +251,7 @@ export class Wall {
   }
 
   #place() {
+    this.#laidShape = this.#shape;
     this.#showGroups();
     const sections = this.#sections.map(({ title, names }) => ({ title, tiles: names.map((name) => ({ name, aspect: this.#tiles.get(name).aspect, large: this.#layout.isLarge(name) })) }));
     const place = this.#list.getBoundingClientRect();
