@@ -79,7 +79,13 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
 
     def hear(message: Any) -> None:
         # A server that ends, pixels that a test reads, and what was refused.
-        expected = ("WebSocket connection", "ERR_CONNECTION_REFUSED", "willReadFrequently", "status of 422", "status of 429")
+        expected = (
+            "WebSocket connection",
+            "ERR_CONNECTION_REFUSED",
+            "willReadFrequently",
+            "status of 422",
+            "status of 429",
+        )
         if message.type in ("error", "warning") and not any(words in message.text for words in expected):
             faults.append(message.text)
 
