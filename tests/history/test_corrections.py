@@ -102,15 +102,15 @@ def test_a_corrected_result_is_never_removed_for_its_age(history: History) -> No
 
 def test_nor_for_want_of_room_in_which_it_does_not_count(opened: Open) -> None:
     first = opened()
-    ids = kept(first, *(f"picture {number}" for number in range(10)), picture=b"\xff\xd8" + bytes(200_000))
+    ids = kept(first, *(f"picture {number}" for number in range(10)), picture=b"\xff\xd8" + bytes(600_000))
     for id in ids[:6]:
         first.correct(id, correction("corrected"))
     first.close()
-    roomy = opened(keep_bytes=1_200_000)
+    roomy = opened(keep_bytes=3_400_000)
     roomy.retain(NOW + 100)
     assert sorted(found.id for found in roomy.search(limit=100)) == ids, "what was corrected takes no room from others"
     roomy.close()
-    narrow = opened(keep_bytes=400_000)
+    narrow = opened(keep_bytes=590_000)
     narrow.put_alert(alert())
     narrow.retain(NOW + 100)
     assert sorted(found.id for found in narrow.search(limit=100)) == ids[:6]

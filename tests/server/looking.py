@@ -14,7 +14,7 @@ def said(page: Any, words: str) -> None:
     follow(page, lambda: words in (page.text_content("#said") or ""))
 
 
-def follow(page: Any, condition: Callable[[], object], seconds: float = 10.0) -> None:
+def follow(page: Any, condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Waits until the condition holds while the page lives on."""
     end = time.monotonic() + seconds
     while not condition():
@@ -22,6 +22,6 @@ def follow(page: Any, condition: Callable[[], object], seconds: float = 10.0) ->
         page.wait_for_timeout(30)
 
 
-def shows(page: Any, expression: str, seconds: float = 10.0) -> None:
+def shows(page: Any, expression: str, seconds: float = 30.0) -> None:
     """Waits until the expression is true on the page (playwright's own wait needs eval, which the page forbids)."""
     follow(page, lambda: page.evaluate(expression), seconds)

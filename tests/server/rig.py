@@ -84,7 +84,7 @@ def refused() -> Source:
     raise SourceError("rtsp://someone:secret@10.0.0.9/live", "connection refused", "look whether it is switched on")
 
 
-def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Waits until the condition holds; fails where it does not in time."""
     end = time.monotonic() + seconds
     while not condition():
