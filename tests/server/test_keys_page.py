@@ -1,4 +1,5 @@
-"""What the other tests of views do by pointer, done by keys alone: history searched and looked at, a file handed in."""
+"""What the other tests of views do by pointer, done by keys alone: history searched and looked at, frames compared, a
+file handed in."""
 
 from __future__ import annotations
 
@@ -61,12 +62,21 @@ def test_the_history_is_searched_and_a_picture_looked_at(server: Server, open_pa
     assert page.evaluate("document.activeElement.matches('#past .tile')"), "back where one was"
 
 
+def test_frames_are_compared(server: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{server.url}#compare")
+    shows(page, "document.querySelectorAll('#compare button').length > 3")
+    tab_to(page, "#compare .chip")
+    page.keyboard.press("Enter")
+    follow(page, lambda: "said of" in page.inner_text("#compare"), 60)
+    assert page.inner_text("#compare").count("tokens") >= 2
+
+
 def test_a_file_is_handed_in(server: Server, open_page: OpenPage, tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "yard.mp4", even(10), size=(320, 176))
     page = open_page(f"{server.url}#files")
     page.locator(".files-formats input").first.wait_for()
-    tab_to(page, "#files-choose, .files-drop")
-    with page.expect_file_chooser() as chosen:
-        page.keyboard.press("Enter")
-    chosen.value.set_files([str(clip)])
+    page.on("filechooser", lambda chooser: chooser.set_files([str(clip)]))  # long before it opens
+    tab_to(page, "#files-choose")
+    page.wait_for_timeout(300)
+    page.keyboard.press("Enter")
     follow(page, lambda: page.locator('#files .file-card[data-state="done"]').count() == 1, 60)

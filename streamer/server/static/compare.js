@@ -82,7 +82,8 @@ export class Compare {
     this.#busy = true;
     await this.#learnModels();
     this.#busy = false;
-    if (!this.#columns.length) this.#set(remembered());
+    if (this.#columns.length) this.#next(); // somebody has chosen meanwhile
+    else this.#set(remembered());
   }
 
   async #learnModels() {
