@@ -122,6 +122,20 @@ class Analyzer:
         return replace(result, answers={**result.answers, task.name: value})
 
 
+def failed(job: Job, model: str, error: str) -> FrameResult:
+    """Where there are no answers at all."""
+    frame = job.frame
+    return FrameResult(
+        stream=frame.stream,
+        sequence=frame.sequence,
+        time_seconds=frame.time_seconds,
+        source_size=frame.source_size,
+        budget=job.budget,
+        model=model,
+        error=error,
+    )
+
+
 def _checked(text: str) -> dict[str, Any]:
     """The value of a ``check``: out of a document of `CHECK_SCHEMA`, or of plain words."""
     document = _document(text)

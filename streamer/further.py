@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Self
 
-from streamer.analyzer import Analyzer, Job
+from streamer.analyzer import Analyzer, Job, failed
 from streamer.errors import ModelError, OptionError, StreamerError
 from streamer.results import FrameResult
 from streamer.sharing import CalledOff
@@ -213,26 +213,14 @@ class _Asked:
             with self._turn():
                 return self.further.analyze(job)
         except CalledOff:
-            return self._failed(job, "the job ends")
+            return failed(job, self._name, "the job ends")
         except ModelError as error:
-            return self._failed(job, f"{error.reason} ({error.remedy})" if error.remedy else error.reason)
+            return failed(job, self._name, f"{error.reason} ({error.remedy})" if error.remedy else error.reason)
         except StreamerError as error:
-            return self._failed(job, str(error))
+            return failed(job, self._name, str(error))
         except Exception as error:  # whatever a model does, the job goes on and says so
             log.exception("model %s: a comparison's question failed", self._name)
-            return self._failed(job, f"the model failed: {type(error).__name__}: {error}")
-
-    def _failed(self, job: Job, error: str) -> FrameResult:
-        frame = job.frame
-        return FrameResult(
-            stream=frame.stream,
-            sequence=frame.sequence,
-            time_seconds=frame.time_seconds,
-            source_size=frame.source_size,
-            budget=job.budget,
-            model=self._name,
-            error=error,
-        )
+            return failed(job, self._name, f"the model failed: {type(error).__name__}: {error}")
 
 
 @contextmanager

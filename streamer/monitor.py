@@ -10,13 +10,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from streamer.analyzer import Analyzer, Job
+from streamer.analyzer import Analyzer, Job, failed
 from streamer.display import ANY, EncodedPicture, Wish
 from streamer.errors import ModelError, OptionError
 from streamer.frames import Frame
 from streamer.questions import Question, Questions
 from streamer.results import FrameResult
-from streamer.settings import StreamSettings, StreamStatus, is_stream_name
+from streamer.settings import StreamSettings, StreamStatus, check_stream_name
 from streamer.showing import Shown
 from streamer.streams import Opener, Stream
 
@@ -115,10 +115,7 @@ class Monitor:
         Raises `OptionError` for a name in use or empty, and beyond 64 streams.
         """
         with self._lock:
-            if not is_stream_name(name) or name in self._streams:
-                raise OptionError(
-                    "stream name", name, "1 to 100 letters, no blanks around them, that no other stream has"
-                )
+            check_stream_name(name, self._streams)
             if len(self._streams) >= MAX_STREAMS or self._closing:
                 raise OptionError("stream", name, f"at most {MAX_STREAMS} streams in a running job")
             stream = Stream(
@@ -342,7 +339,7 @@ class Monitor:
             return self._analyzer.analyze(jobs)
         except Exception as error:  # whatever a model does, the job goes on and says so
             log.exception("model %s: the batch failed", self.model.name)
-            return [_failed(job, self.model.name, f"the model failed: {type(error).__name__}: {error}") for job in jobs]
+            return [failed(job, self.model.name, f"the model failed: {type(error).__name__}: {error}") for job in jobs]
 
     def _deliver(self, stream: Stream, result: FrameResult, frame: Frame | None = None) -> None:
         """Of an analysed frame on the model thread, of an unchanged one on its stream's own where nothing is before
@@ -395,16 +392,3 @@ def _aged(job: Job, result: FrameResult) -> FrameResult:
         return result
     age_ms = (time.monotonic() - captured_at) * 1000
     return replace(result, timings=replace(result.timings, age_ms=age_ms))
-
-
-def _failed(job: Job, model: str, error: str) -> FrameResult:
-    frame = job.frame
-    return FrameResult(
-        stream=frame.stream,
-        sequence=frame.sequence,
-        time_seconds=frame.time_seconds,
-        source_size=frame.source_size,
-        budget=job.budget,
-        model=model,
-        error=error,
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 MAX_TASKS = 16
 
 
-def is_stream_name(name: str) -> bool:
-    """Whether a stream may have that name; it stands in addresses too."""
-    return 1 <= len(name) <= 100 and name == name.strip() and name not in (".", "..")
+def check_stream_name(name: str, others: Collection[str]) -> None:
+    """Raises `OptionError` where a stream may not have that name, which stands in addresses too."""
+    plain = 1 <= len(name) <= 100 and name == name.strip() and name not in (".", "..")
+    if not plain or name in others:
+        raise OptionError("stream name", name, "1 to 100 letters, no blanks around them, that no other stream has")
 
 
 @dataclass(frozen=True, slots=True)

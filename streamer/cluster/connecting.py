@@ -118,7 +118,7 @@ def _start(ray: ModuleType, address: str) -> None:
     try:
         with _own_handler():
             ray.init(address, **quiet)
-    except Exception as error:
+    except Exception as error:  # Ray raises of many kinds, bare ones too
         raise _refused(address, error) from error
 
 

@@ -22,7 +22,7 @@ from streamer.cluster.supervising import Supervised
 from streamer.display import ANY, EncodedPicture, Wish
 from streamer.errors import OptionError
 from streamer.monitor import Event, Follower, Look, Monitor, StreamRemoved
-from streamer.settings import StreamSettings, StreamStatus, is_stream_name
+from streamer.settings import StreamSettings, StreamStatus, check_stream_name
 from streamer.sources.picture import Scaler, VideoPicture
 
 if TYPE_CHECKING:
@@ -72,10 +72,7 @@ class ClusterMonitor(Monitor):
         """As `Monitor.add`; ``opener`` travels to a node and is called there, with this program's working folder where
         the node has it. At most 512 streams."""
         with self._lock:
-            if not is_stream_name(name) or name in self._watched:
-                raise OptionError(
-                    "stream name", name, "1 to 100 letters, no blanks around them, that no other stream has"
-                )
+            check_stream_name(name, self._watched)
             if len(self._watched) >= MAX_STREAMS or self._closing:
                 raise OptionError("stream", name, f"at most {MAX_STREAMS} streams in a running job")
             stream = Supervised(

@@ -108,7 +108,7 @@ class Roster:
                 self._own = make()
             self.model: VisionModel = self._own or self._asking
             """As it is asked from here."""
-        except BaseException:
+        except BaseException:  # Ctrl-C too: no process stays
             self.close()
             raise
 

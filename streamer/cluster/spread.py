@@ -93,7 +93,7 @@ class SpreadModel:
         self._sizes: dict[tuple[tuple[int, int], int], tuple[int, int]] = {}
         try:
             facts = self._first_loaded()
-        except BaseException:
+        except BaseException:  # Ctrl-C too: no process stays
             self.close()
             raise
         self.name, self.revision, self.quantize = facts.name, facts.revision, facts.quantize
@@ -145,7 +145,7 @@ class SpreadModel:
             member = self.crew.greeted(reference)
         except StreamerError:
             raise
-        except Exception as error:
+        except Exception as error:  # Ray's, or whatever a library of the model raises there
             reason = f"a process that loads the model ends: {reason_of(error)}"
             raise ClusterError(
                 self.options.address, reason, "do all nodes have streamer, and memory enough?"

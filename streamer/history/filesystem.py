@@ -70,7 +70,7 @@ class FileSystem:
             return bytes(self._call("cat_file", self._path(key), start=start, end=stop))
         except FileNotFoundError:
             raise
-        except Exception as error:
+        except Exception as error:  # each store's library has a tree of its own
             raise self.refused("cannot be read", error) from error
 
     def remove(self, keys: Sequence[str]) -> None:
@@ -81,7 +81,7 @@ class FileSystem:
             except FileNotFoundError:
                 for key in keys:
                     self._remove_one(key)
-        except Exception as error:
+        except Exception as error:  # each store's library has a tree of its own
             raise self.refused("takes no order to remove", error) from error
 
     def has(self, key: str) -> bool:
@@ -90,7 +90,7 @@ class FileSystem:
             self._call("info", self._path(key))
         except FileNotFoundError:
             return False
-        except Exception as error:
+        except Exception as error:  # each store's library has a tree of its own
             raise self.refused("cannot be read", error) from error
         return True
 
@@ -100,7 +100,7 @@ class FileSystem:
             found = self._call("ls", self._path(folder), detail=False)
         except FileNotFoundError:
             return set()
-        except Exception as error:
+        except Exception as error:  # each store's library has a tree of its own
             raise self.refused("cannot be listed", error) from error
         return {str(path).rstrip("/").rpartition("/")[2] for path in found}
 
@@ -181,7 +181,7 @@ def _opened(address: str) -> tuple[Any, str]:
         fs, root = fsspec.core.url_to_fs(
             address, skip_instance_cache=True, use_listings_cache=False, **_defaults(protocol)
         )
-    except Exception as error:
+    except Exception as error:  # each store's library has a tree of its own
         raise OptionError("pictures", redact(address), f"{_EXPECTED} ({_said(error)})") from error
     if not str(root).strip("/"):
         raise OptionError("pictures", redact(address), _EXPECTED)

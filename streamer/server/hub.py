@@ -115,12 +115,12 @@ class Hub:
 
     # -- viewers come and go
 
-    def enter(self, access: Access) -> Viewer:
+    def enter(self, access: Access, *, token_needed: bool = False) -> Viewer:
         """A new viewer, told everything that it may know. Raises `OptionError` where there are too many."""
         if len(self._viewers) >= MAX_VIEWERS:
             raise OptionError("viewer", len(self._viewers) + 1, f"at most {MAX_VIEWERS} viewers at once")
         viewer = Viewer(access, self._monitor)
-        viewer.tell(self._hello(access))
+        viewer.tell(self._hello(access, token_needed))
         viewer.tell(self._snapshot(access))
         if self._trouble is not None and access.admin:
             viewer.tell(protocol.Trouble(time=time.time(), words=self._trouble))
@@ -131,7 +131,7 @@ class Hub:
         self._viewers.discard(viewer)
         viewer.looking.close()
 
-    def _hello(self, access: Access) -> protocol.Hello:
+    def _hello(self, access: Access, token_needed: bool) -> protocol.Hello:
         model = self._monitor.model
         return protocol.Hello(
             time=time.time(),
@@ -140,6 +140,7 @@ class Hub:
             caveat=model.caveat,
             can_add=access.admin and self._controls.can_add,
             role=access.role,
+            token_needed=token_needed,
             history=self._alerting is not None,
         )
 

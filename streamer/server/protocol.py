@@ -53,6 +53,7 @@ class Hello(_Told):
     budgets: tuple[int, ...] = BUDGETS
     can_add: bool
     role: Literal["viewer", "admin"] = "admin"
+    token_needed: bool = Field(default=False, description="Whether tokens are looked at here")
     history: bool = Field(default=False, description="Whether there is the HTTP interface, with history and alerts")
 
 

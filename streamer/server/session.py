@@ -47,7 +47,7 @@ async def serve(
         await _send_away(socket, token, attempts, address)
         return
     try:
-        viewer = hub.enter(access)
+        viewer = hub.enter(access, token_needed=not open_locally)
     except OptionError as error:
         await _close(socket, TRY_LATER, str(error))
         return

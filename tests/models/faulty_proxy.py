@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import socket
 import struct
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
+
+from tests.models.http_serving import Http, Serving
 
 Plan = Callable[[int], str | None]
 """What happens to the nth counted request, from 0: a kind of fault, or nothing."""
@@ -28,7 +28,7 @@ def nothing(place: int) -> str | None:
     return None
 
 
-class FaultyProxy:
+class FaultyProxy(Serving):
     """On 127.0.0.1 and a free port, before ``upstream`` (``http://HOST:PORT``); a context manager.
 
     Only requests whose method is in ``counted`` are under the plan. `stop` is a server that is gone, `start` brings it
@@ -36,6 +36,7 @@ class FaultyProxy:
     """
 
     def __init__(self, upstream: str, *, counted: tuple[str, ...] = ("POST",)) -> None:
+        super().__init__()
         self.upstream = urlsplit(upstream)
         self.counted = counted
         self.plan: Plan = nothing
@@ -43,40 +44,14 @@ class FaultyProxy:
         """What was done, by its kind; ``passed``: sent on and back whole."""
         self.headers: list[dict[str, str]] = []
         """Of what came."""
-        self.over = threading.Event()
         self._lock = threading.Lock()
-        self._number = self._port = 0
-        self._http: _Http | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        self._number = 0
 
     def follow(self, plan: Plan) -> None:
         """From the next request on, which is number 0 again."""
         with self._lock:
             self.plan, self._number = plan, 0
             self.met.clear()
-
-    def start(self) -> Self:
-        self.over.clear()
-        self._http = _Http(("127.0.0.1", self._port), _Handler)
-        self._http.owner = self
-        self._port = self._http.server_address[1]
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-        return self
-
-    def stop(self) -> None:
-        """Connections end in the middle of whatever they are at; calling it again does nothing."""
-        if self._http is None:
-            return
-        self.over.set()
-        self._http.shutdown()
-        self._http.server_close()
-        self._http.cut()
-        self._thread.join()
-        self._http = None
 
     def next_fault(self, method: str) -> str | None:
         if method not in self.counted:
@@ -89,44 +64,12 @@ class FaultyProxy:
         with self._lock:
             self.met[what] += 1
 
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.stop()
-
-
-class _Http(ThreadingHTTPServer):
-    owner: FaultyProxy
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-        self._open: set[socket.socket] = set()
-        super().__init__(address, handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
-        super().shutdown_request(request)
-
-    def cut(self) -> None:
-        for connection in list(self._open):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Connections that break are what this is for."""
-
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 30
     disable_nagle_algorithm = True
-    server: _Http
+    server: Http
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -207,3 +150,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
         self.close_connection = True
+
+
+FaultyProxy.handler = _Handler

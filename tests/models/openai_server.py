@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import io
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 from PIL import Image
 
 from streamer.gemma.budget import token_count
+from tests.models.http_serving import Http, Serving
 
 Body = dict[str, Any]
 Say = Callable[[Body], str]
@@ -51,10 +50,11 @@ class Fault:
     """The list of models too."""
 
 
-class OpenAIServer:
+class OpenAIServer(Serving):
     """On 127.0.0.1 and a free port; a context manager. ``say(body)`` is the answer where no schema is asked for."""
 
     def __init__(self, say: Say = lambda body: "a street", *, model: str = "gemma", key: str | None = None) -> None:
+        super().__init__()
         self.able = Abilities()
         self.say, self.models, self.key = say, [model], key
         self.fault: Fault | None = None
@@ -64,33 +64,10 @@ class OpenAIServer:
         self.under_way = self.most_under_way = self.gone = 0
         """``gone``: answers that nobody took."""
         self.lock = threading.Lock()
-        self.over = threading.Event()
-        self._port = 0
-        self._http: _Http | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}/v1"
-
-    def start(self) -> Self:
-        self.over.clear()
-        self._http = _Http(("127.0.0.1", self._port), _Handler)
-        self._http.owner = self
-        self._port = self._http.server_address[1]
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-        return self
-
-    def stop(self) -> None:
-        """No connection is taken any more, and those that hang end; `start` begins again at the same port."""
-        if self._http is None:
-            return
-        self.over.set()
-        self._http.shutdown()
-        self._http.server_close()
-        self._http.cut()
-        self._thread.join()
-        self._http = None
+        return f"{super().url}/v1"
 
     def asked(self) -> list[Body]:
         """The bodies since the last call."""
@@ -106,45 +83,17 @@ class OpenAIServer:
             fault.times -= 1
             return fault
 
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.stop()
-
-
-class _Http(ThreadingHTTPServer):
-    owner: OpenAIServer
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-        self._open: set[Any] = set()
-        super().__init__(address, handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
-        super().process_request(request, client_address)
-
-    def cut(self) -> None:
-        """Connections that are kept alive end too."""
-        for connection in self._open:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that go away are part of the tests."""
-
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 20
     disable_nagle_algorithm = True
-    server: _Http
+    server: Http
 
     @property
     def owner(self) -> OpenAIServer:
-        return self.server.owner
+        owner: OpenAIServer = self.server.owner
+        return owner
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -284,3 +233,6 @@ def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
     while not true():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.01)
+
+
+OpenAIServer.handler = _Handler

@@ -233,3 +233,13 @@ def test_where_nothing_may_be_added_that_is_said(tmp_path: Path, open_page: Open
         page = opened(server, open_page)
         page.get_by_text("allows no sources to be added here").wait_for()
         page.get_by_text("No stream is being watched yet").wait_for()
+
+
+def test_a_token_on_a_server_that_looks_at_none_makes_nobody_two_people(station: Station, open_page: OpenPage) -> None:
+    """A viewer's token, opened where this machine needs none: the WebSocket and HTTP have the same person."""
+    token = Tokens(station.tokens_path).create("anna", "viewer", ["nothing"])
+    with Server(station.monitor, port=0, station=station) as server:
+        page = open_page(f"{server.url}?token={token}#settings")
+        page.get_by_text("may change everything").wait_for()
+        page.locator("#settings").get_by_text("anna").first.wait_for()
+        assert page.locator("#settings").get_by_text("not for you").count() == 0

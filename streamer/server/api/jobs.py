@@ -144,7 +144,7 @@ async def _received(jobs: Jobs, order: Order, request: Request, size: int) -> Jo
         raise Refused(507, f"{error.reason} ({error.remedy})") from None
     try:
         await _written(upload, request)
-    except BaseException:
+    except BaseException:  # a client that goes away is a cancellation
         await asyncio.shield(run_in_threadpool(jobs.drop, upload))
         raise
     try:

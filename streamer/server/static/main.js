@@ -24,7 +24,7 @@ import { aspectOf } from "./stream.js";
 import { Tabs } from "./tabs.js";
 import { Tiles } from "./tiles.js";
 import { Timeline } from "./timeline.js";
-import { takeToken } from "./token.js";
+import { dropToken, takeToken } from "./token.js";
 import { Wall } from "./wall.js";
 import { Wishes } from "./wishes.js";
 import { seconds, stateWords } from "./words.js";
@@ -84,6 +84,7 @@ const linked = () => connection.state === "open";
 
 function showHello() {
   wishes.forget();
+  if (!store.hello.token_needed) dropToken();
   byId("trouble").hidden = true;
   const { model, caveat, history } = store.hello;
   byId("tabs").hidden = !history;
@@ -173,7 +174,7 @@ store.addEventListener("streams", () => {
   player.keep();
   tiles.arrange([...store.streams.keys()]);
   tabs.show();
-  showSelected();
+  if (byId("live").hidden) showSelected();
   wishes.ask();
 });
 store.addEventListener("selected", showSelected);

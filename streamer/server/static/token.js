@@ -10,7 +10,7 @@ export const authorised = () => (current ? { authorization: `Bearer ${current}` 
 // A file of the HTTP interface; null where it cannot be had. The token never stands in an address.
 export async function fetchBlob(path) {
   try {
-    const answer = await fetch(path, { headers: current ? { authorization: `Bearer ${current}` } : {} });
+    const answer = await fetch(path, { headers: authorised() });
     return answer.ok ? await answer.blob() : null;
   } catch {
     return null;
@@ -20,7 +20,7 @@ export async function fetchBlob(path) {
 // {value} of the HTTP interface, or {error}: why not, in words.
 export async function fetchJson(path) {
   try {
-    const answer = await fetch(path, { headers: current ? { authorization: `Bearer ${current}` } : {} });
+    const answer = await fetch(path, { headers: authorised() });
     const value = await answer.json();
     return answer.ok ? { value } : { error: value.detail ?? value.title ?? `the server says ${answer.status}` };
   } catch {
@@ -30,7 +30,7 @@ export async function fetchJson(path) {
 
 // Sends to the HTTP interface: {value}, or {error}: why not, in words.
 export async function sendJson(method, path, body) {
-  const headers = { "content-type": "application/json", ...(current ? { authorization: `Bearer ${current}` } : {}) };
+  const headers = { "content-type": "application/json", ...authorised() };
   try {
     const answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
     const value = answer.status === 204 ? null : await answer.json();
@@ -53,6 +53,11 @@ export function takeToken() {
   }
   try { current = sessionStorage.getItem(KEY); } catch { /* none is kept */ }
   return current;
+}
+
+// On a server that looks at none, which takes everybody for its owner: HTTP is asked as the same person then.
+export function dropToken() {
+  current = null;
 }
 
 export function keepToken(token) {
