@@ -23,5 +23,9 @@ def follow(page: Any, condition: Callable[[], object], seconds: float = 30.0) ->
 
 
 def shows(page: Any, expression: str, seconds: float = 30.0) -> None:
-    """Waits until the expression is true on the page (playwright's own wait needs eval, which the page forbids)."""
-    follow(page, lambda: page.evaluate(expression), seconds)
+    """Waits until the expression is true on the page (playwright's own wait needs eval, which the page forbids).
+
+    What throws is not true yet: a view that was just chosen has not its elements at once.
+    """
+    guarded = f"(() => {{ try {{ return Boolean({expression}); }} catch {{ return false; }} }})()"
+    follow(page, lambda: page.evaluate(guarded), seconds)

@@ -232,3 +232,11 @@ def test_long_answers_and_crowded_pictures_are_compared_soon(rig: Rig, open_page
                soon: performance.now() - begun < 1000 }; }"""
     values = page.evaluate(script)
     assert values == {"long": 0, "some": 0.5, "pairs": 85, "less": 5, "more": 0, "soon": True}
+
+
+def test_words_are_not_held_against_boxes(rig: Rig, open_page: OpenPage) -> None:
+    page = opened(rig, open_page)
+    page.get_by_role("button", name="Counted or found").click()
+    follow(page, lambda: column(page, 1).locator(".compare-verdict").inner_text() == "Cannot be held against A")
+    assert "red car" in column(page, 0).locator(".compare-answer").inner_text()
+    assert page.locator("#compare ins, #compare del").filter(visible=True).count() <= 2, "the signs' own explanation"

@@ -92,6 +92,18 @@ def test_a_preset_fills_tasks_prompt_and_budget_and_can_be_taken_back(rig: Rig, 
     follow(page, lambda: pressed.count() == 0)
 
 
+def test_an_answer_goes_with_its_question(rig: Rig, open_page: OpenPage) -> None:
+    """Also while no new one comes: the analysis is paused."""
+    rig.station.change(NAME, lambda settings: settings.with_task(Task.ask("Mine?", name="mine")))
+    page = opened(rig, open_page)
+    said(page, "Mine?")
+    page.get_by_role("button", name="Pause analysis").click()
+    follow(page, lambda: rig.settings.paused)
+    rig.station.change(NAME, lambda settings: settings.without_task("mine"))
+    follow(page, lambda: "Mine?" not in (page.text_content("#said") or ""))
+    said(page, "Picture")
+
+
 def test_a_question_is_about_the_frame_that_is_shown(rig: Rig, open_page: OpenPage) -> None:
     page = opened(rig, open_page)
     page.get_by_role("button", name="Pause analysis").click()

@@ -105,7 +105,7 @@ export class Column {
     this.stage.setBoxes({ detections: result.detections, alpha: 1, key: `${key} ${this.letter}`, at });
     this.marks.show(found?.boxes, aspect);
     this.#showVerdict(found, first);
-    this.#showSaid(result, first ? found : against(result, result));
+    this.#showSaid(result, found ?? against(result, result));
     this.#caveat.hidden = !result.caveat || result.caveat === caveat;
     put(this.#caveat, result.caveat ?? "");
     const { usage, timings } = result;

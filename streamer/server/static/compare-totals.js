@@ -45,7 +45,7 @@ export class Totals {
       middle(({ result }) => result.timings.total_ms, milliseconds),
       middle(({ result }) => result.usage.output_tokens, whole),
       middle(({ result }) => result.usage.forwards, whole),
-      letter === "A" ? "–" : `${held.filter(({ same }) => same).length} of ${column.length}`,
+      letter === "A" || !held.length ? "–" : `${held.filter(({ same }) => same).length} of ${column.length}`,
       part(() => mean(held.map(({ alike }) => alike))),
       part(() => pairedPart(held)),
     ];

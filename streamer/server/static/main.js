@@ -109,6 +109,7 @@ function showStream() {
   pause.setAttribute("aria-pressed", String(stream.settings.paused));
   put(pause, stream.settings.paused ? "Resume analysis" : "Pause analysis");
   stage.setAspect(aspectOf(stream));
+  said.show(store.newest(stream.stream), stream);
   facts.show(stream, store.newest(stream.stream), store.hello, connection.now());
 }
 

@@ -4,6 +4,8 @@ import { el } from "./dom.js";
 import { legend } from "./legend.js";
 import { otherAnswers } from "./words.js";
 
+const namesOf = (stream) => (stream?.settings.tasks ?? []).map((task) => task.name);
+
 export class Said {
   #root;
   #shown = "";
@@ -13,7 +15,7 @@ export class Said {
   }
 
   show(result, stream) {
-    const shown = result ? JSON.stringify([result.caption, result.answers, result.error, result.notes, result.reused]) : `none ${!stream}`;
+    const shown = result ? JSON.stringify([result.caption, result.answers, result.error, result.notes, result.reused, namesOf(stream)]) : `none ${!stream}`;
     if (shown === this.#shown) return;
     this.#shown = shown;
     this.#root.replaceChildren(...(result ? this.#words(result, stream) : this.#nothing(stream)));
@@ -23,7 +25,9 @@ export class Said {
     const parts = [];
     if (result.error) parts.push(el("p", { class: "fault", text: `This frame could not be analysed. ${result.error}` }));
     if (result.caption) parts.push(el("p", { class: "said-caption", text: result.caption }));
-    for (const [question, words] of otherAnswers(result, stream)) {
+    const asked = namesOf(stream);
+    for (const [question, words, name] of otherAnswers(result, stream)) {
+      if (!asked.includes(name) && !name.startsWith("rule:")) continue; // to what is asked no more
       parts.push(el("p", { class: "said-answer" }, el("b", { text: `${question} ` }), words));
     }
     if (result.detections.length) parts.push(legend(result.detections));

@@ -84,5 +84,5 @@ export function otherAnswers(result, stream) {
     return kind !== "detect" && !(kind === "caption" && value === result.caption);
   });
   const words = (name) => prompts.get(name)?.prompt ?? name.replace(/^rule:/, "Rule ");
-  return shown.map(([name, value]) => [words(name), answerWords(value)]);
+  return shown.map(([name, value]) => [words(name), answerWords(value), name]);
 }
