@@ -167,6 +167,10 @@ class User:
     def structured(self) -> bool:
         return self._shared.model.structured
 
+    @property
+    def fault(self) -> str | None:
+        return self._shared.model.fault
+
     def size_for(self, source_size: tuple[int, int], budget: int) -> tuple[int, int]:
         return self._shared.model.size_for(source_size, budget)
 

@@ -28,6 +28,7 @@ ANSWER_SECONDS = 120.0
 _SIZE_SECONDS = 3.0
 _POLL_SECONDS = 0.2
 """How often a question that waits looks whether it was called off."""
+_NOWHERE = "no node of the cluster runs it at the moment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,10 @@ class ClusterModel:
         self._interrupted = threading.Event()
         self._sizes: dict[tuple[tuple[int, int], int], tuple[int, int]] = {}
 
+    @property
+    def fault(self) -> str | None:
+        return _NOWHERE if self._analyzer is None else None
+
     def use(self, analyzer: Any | None) -> None:
         """Asks that one from now on; from any thread."""
         self._analyzer = analyzer
@@ -147,7 +152,7 @@ class ClusterModel:
         while time.monotonic() < deadline:
             analyzer = self._analyzer
             if analyzer is None:
-                raise ModelError(self.name, "no node of the cluster runs it at the moment", "it is started again")
+                raise ModelError(self.name, _NOWHERE, "it is started again")
             asked = analyzer.answer.remote(list(requests))
             if not self._waited(asked, analyzer, deadline):
                 continue

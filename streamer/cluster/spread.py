@@ -98,6 +98,7 @@ class SpreadModel:
             raise
         self.name, self.revision, self.quantize = facts.name, facts.revision, facts.quantize
         self.caveat, self.structured, self.findings = facts.caveat, facts.structured, facts.findings
+        self.fault: str | None = None
 
     def _start(self) -> tuple[Any, Any]:
         actor = self._actor_class.remote(self._make)

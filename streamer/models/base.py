@@ -93,6 +93,11 @@ class VisionModel(Protocol):
     def structured(self) -> bool:
         """Whether its answers make sense under a JSON schema: what it was not taught, it fills in blindly."""
 
+    @property
+    def fault(self) -> str | None:
+        """Why it could not answer now, as far as it knows without being asked: it is elsewhere, and not there. From any
+        thread. None while it is well."""
+
     def size_for(self, source_size: tuple[int, int], budget: int) -> tuple[int, int]:
         """``(width, height)`` at which a picture of ``source_size`` reaches the model without another resize."""
 

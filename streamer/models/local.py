@@ -60,6 +60,7 @@ class LocalModel:
         self.quantize: str | None = quantize
         self.caveat: str | None = TINY_CAVEAT if model == "tiny" else None
         self.structured = model != "tiny"
+        self.fault: str | None = None
         self._patch_pixels, self._pooling = checkpoint.images.patch_pixels, checkpoint.images.pooling
         self._max_batch, self._max_tokens = max_batch, max_batch_tokens
         self._engine: Engine | None = Engine(checkpoint)

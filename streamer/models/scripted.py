@@ -35,6 +35,7 @@ class ScriptedModel:
         self.revision: str | None = None
         self.quantize: str | None = None
         self.caveat: str | None = "scripted answers: no model has looked at the picture"
+        self.fault: str | None = None
         self.closed = False
 
     def size_for(self, source_size: tuple[int, int], budget: int) -> tuple[int, int]:

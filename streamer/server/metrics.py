@@ -178,7 +178,8 @@ class Metrics:
         info = GaugeMetricFamily("streamer_model_info", "Which model answers", labels=["model"])
         info.add_metric([model.name], 1.0)
         yield info
-        yield _gauge("streamer_model_up", "1 while the model thread runs", self._station.monitor.busy)
+        up = self._station.monitor.busy and model.fault is None
+        yield _gauge("streamer_model_up", "1 while the model can answer, as far as is known", up)
         yield _gauge("streamer_alerting_waiting_results", "Results that wait to be judged", alerting.waiting)
         yield _counter(
             "streamer_alerting_dropped_results", "Results that came faster than they could be judged", alerting.dropped

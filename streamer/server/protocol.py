@@ -16,6 +16,7 @@ from streamer import alerts
 from streamer.display import CarriedBoxes
 from streamer.models.base import BUDGETS
 from streamer.results import FrameResult
+from streamer.server.faults import words_for
 from streamer.server.parts import (
     Budget,
     DetectionPart,
@@ -300,9 +301,9 @@ def parse_asked(text: str | bytes) -> Asked:
 
 def refusal(text: str | bytes, error: ValidationError) -> Ack:
     """The answer to a message that `parse_asked` refused; quotes nothing of it, as it may hold a token."""
-    fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    fault = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(str(part) for part in fault["loc"])
-    words = f"{place}: {fault['msg']}" if place else fault["msg"]
+    words = f"{place}: {words_for(fault)}" if place else f"the message: {words_for(fault)}"
     try:
         number = _Numbered.model_validate_json(text).id
     except ValidationError:

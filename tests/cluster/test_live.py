@@ -206,6 +206,7 @@ def test_an_analyzer_that_dies_is_replaced(monitor: ClusterMonitor, heard: Heard
         actor["Pid"] for actor in analyzers if actor["ActorClassName"] == "AnalyzerActor" and actor["State"] == "ALIVE"
     ]
     assert len(pids) == 3
+    assert monitor.model.fault is None
     since = time.monotonic()
     os.kill(pids[0], signal.SIGKILL)
     time.sleep(2.0)

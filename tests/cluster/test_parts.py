@@ -16,6 +16,7 @@ from streamer.cluster.gathering import Gatherer
 from streamer.cluster.numbering import Clock, Numbering
 from streamer.cluster.outbox import MAX_FRAMES, MAX_PACKETS, MAX_RESULTS, Outbox
 from streamer.cluster.parcels import Answered, PackedFrame
+from streamer.cluster.shared import ClusterModel, Facts
 from streamer.display import CarriedBoxes, EncodedPicture, Wish
 from streamer.errors import ModelError
 from streamer.frames import Frame
@@ -244,3 +245,10 @@ def test_the_end_calls_off_what_runs_and_what_waits() -> None:
     assert "interrupted" in str(waiting.result(5))
     assert time.monotonic() - started < 2
     assert "too many" in str(gatherer.ask([request("three")]).result(5))
+
+
+def test_a_model_that_no_node_runs_is_at_fault() -> None:
+    model = ClusterModel(Facts("tiny"))
+    assert model.fault == "no node of the cluster runs it at the moment"
+    model.use(object())
+    assert model.fault is None

@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import numpy as np
@@ -296,6 +296,20 @@ def test_a_server_that_dies_is_left_out_and_comes_back(
         two[0].start()
         until(lambda: f"{two[0].url} is back" in caplog.text)
         assert {answer.text for answer in model.generate([ask() for _ in range(4)])} == {"of a", "of b"}
+
+
+def test_the_model_is_at_fault_while_no_server_answers(two: tuple[OpenAIServer, OpenAIServer]) -> None:
+    with remote(*two) as model:
+        two[0].stop()
+        with suppress(ModelError):
+            model.generate([ask() for _ in range(4)])
+        assert model.fault is None
+        two[1].stop()
+        with pytest.raises(ModelError):
+            model.generate([ask()])
+        assert model.fault == "none of its servers answers"
+        two[1].start()
+        until(lambda: model.fault is None)
 
 
 def test_a_server_that_was_not_there_at_the_start_joins_later(

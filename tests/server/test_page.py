@@ -115,8 +115,10 @@ def test_two_viewers_see_each_others_changes_but_no_field_is_overwritten(server:
     shows(two, "document.querySelector('#budget').value === '140'")
     said(two, "said of: Only cars, please.")
     assert "half a sen" in two.input_value(FIELD["caption"])
+    two.wait_for_selector(".ack:has-text('Changed elsewhere meanwhile, to “Only cars, please.”')")
     two.press(FIELD["caption"], "Escape")
     assert two.input_value(FIELD["caption"]) == "Only cars, please."
+    two.wait_for_selector(".ack:has-text('Changed elsewhere')", state="hidden")
 
 
 def test_script_in_a_caption_is_text(open_page: OpenPage) -> None:

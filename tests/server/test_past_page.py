@@ -95,3 +95,12 @@ def test_the_words_of_the_search_box(
     page = open_page(server.url)
     read = f"import('/static/query.js').then(m => m.parseQuery({json.dumps(text)}, 100000))"
     assert page.evaluate(read) == {"params": params, "faults": []}
+
+
+def test_what_the_search_box_does_not_understand_is_said(server: Server, open_page: Callable[..., Any]) -> None:
+    page = open_page(server.url)
+    page.evaluate("location.hash = 'history'")
+    page.get_by_role("searchbox").fill("car label: -dog xlabel:cat")
+    page.keyboard.press("Enter")
+    page.get_by_text("label: has no value").wait_for()
+    page.get_by_text("-dog: words can be looked for, not left out").wait_for()

@@ -135,15 +135,17 @@ def test_the_gate_and_the_budget_auto_are_set_like_the_rest() -> None:
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        ('{"type": "set", "id": 1, "stream": "a", "budget": "much"}', "budget"),
-        ('{"type": "set", "id": 1, "stream": "a", "bugdet": 70}', "bugdet"),
-        ('{"type": "set", "id": 1, "stream": ""}', "stream"),
-        ('{"type": "nonsense", "id": 1}', "type|tag"),
-        ('{"type": "set_task", "id": 1, "stream": "a", "task": {"kind": "sing"}}', "kind"),
-        ('{"type": "ping", "sent": "' + "x" * 100 + '"}', "sent"),
-        ("[]", ""),
-        ("{", "JSON"),
-        ("\udcff".encode("utf-8", "surrogatepass"), ""),
+        ('{"type": "set", "id": 1, "stream": "a", "budget": "much"}', "budget.*: expected a whole number"),
+        ('{"type": "set", "id": 1}', "stream: it is missing"),
+        ('{"type": "set", "id": 1, "stream": "a", "paused": "ja"}', "paused: expected true or false"),
+        ('{"type": "set", "id": 1, "stream": "a", "bugdet": 70}', "bugdet: there is no such field"),
+        ('{"type": "set", "id": 1, "stream": ""}', "stream: expected text of at least 1 characters"),
+        ('{"type": "nonsense", "id": 1}', "expected a type of 'auth'"),
+        ('{"type": "set_task", "id": 1, "stream": "a", "task": {"kind": "sing"}}', "kind: expected one of 'caption'"),
+        ('{"type": "ping", "sent": "' + "x" * 100 + '"}', "sent: expected a number"),
+        ("[]", "the message: expected an object"),
+        ("{", "the message: it is not JSON"),
+        ("\udcff".encode("utf-8", "surrogatepass"), "the message: it is not JSON"),
     ],
 )
 def test_what_cannot_be_read_is_answered_with_words(text: str | bytes, place: str) -> None:

@@ -70,6 +70,12 @@ class Fleet:
         self._watchers = [asyncio.create_task(self._watch(number)) for number in range(len(self._servers))]
         return self._findings()
 
+    @property
+    def fault(self) -> str | None:
+        """Where every server is left out; from any thread."""
+        ejected = all(self._pool.is_ejected(number) for number in range(len(self._servers)))
+        return "none of its servers answers" if ejected else None
+
     async def _begin(self, number: int) -> None:
         listed = await self._servers[number].models(HEALTH_SECONDS)
         mine = self._listed(number, listed)

@@ -62,6 +62,10 @@ class RemoteModel:
         self.structured = self._loop.fleet.structured
         self.caveat: str | None = TINY_CAVEAT if self._loop.fleet.tiny else None
 
+    @property
+    def fault(self) -> str | None:
+        return self._loop.fleet.fault
+
     def size_for(self, source_size: tuple[int, int], budget: int) -> tuple[int, int]:
         """``(width, height)`` at which a picture is sent. Raises `OptionError`."""
         return sent_size(source_size, budget)

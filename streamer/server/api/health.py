@@ -19,6 +19,8 @@ def get_readiness(api: Api) -> Ready:
     faults = []
     if not api.station.monitor.busy:
         faults.append("the model thread has ended")
+    elif (fault := api.station.monitor.model.fault) is not None:
+        faults.append(f"the model cannot answer: {fault}")
     if api.station.history.fault is not None:
         faults.append("the history does not take all that it is given")
     if faults:

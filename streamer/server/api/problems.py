@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from streamer.errors import HistoryError, ModelError, OptionError, OutputError, SourceError, StreamerError
+from streamer.server.faults import words_for
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
@@ -140,7 +141,7 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     if fault["type"] == "json_invalid":
         return problem(400, "the body is not JSON")
     place = ".".join(str(part) for part in fault["loc"] if part not in ("body", "query", "path"))
-    return problem(422, str(fault["msg"]), field=place or "body")
+    return problem(422, words_for(fault), field=place or "body")
 
 
 async def _on_streamer(request: Request, error: Exception) -> Response:

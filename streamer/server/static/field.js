@@ -4,6 +4,9 @@
 import { el, put } from "./dom.js";
 
 const SAVED_MS = 2500;
+const SHORT = 120;
+
+const short = (words) => (words.length > SHORT ? `${words.slice(0, SHORT)}…` : words);
 
 export class Ack {
   #timer = 0;
@@ -39,6 +42,7 @@ export class Field {
     this.ack = ack;
     this.send = send;
     this.known = "";
+    this.sent = null;
     this.dirty = false;
     input.addEventListener("input", () => { this.dirty = true; });
     input.addEventListener("change", () => this.commit());
@@ -46,14 +50,19 @@ export class Field {
     input.addEventListener("blur", () => this.#left());
   }
 
-  // The server's value. Stays unseen while the field is being edited or saved.
+  // The server's value. Stays unseen while the field is being edited or saved, but for a word where it was another's
+  // and is news.
   adopt(value) {
+    const news = value !== this.known && value !== this.sent;
     this.known = value;
-    if (!this.dirty && !this.ack.pending) this.#set(value);
+    if (this.ack.pending) return;
+    if (!this.dirty) this.#set(value);
+    else if (news && value !== this.input.value.trim()) this.ack.say("wait", `Changed elsewhere meanwhile, to ${value ? `“${short(value)}”` : "nothing"}. Enter saves yours, Escape takes that one.`);
   }
 
   async commit() {
     const value = this.input.value.trim();
+    this.sent = value;
     const answer = this.send(value);
     if (!answer) {
       this.dirty = false;

@@ -1,16 +1,17 @@
 // One search box: free words mixed with stream: label: rule: since: until:. Text in, parameters out.
 
 const UNITS = { s: 1, m: 60, h: 3600, d: 86400, w: 604800 };
-const PART = /(?:(stream|label|rule|since|until):)?("[^"]*"?|\S+)/gi;
+const PART = /\b(stream|label|rule|since|until):("[^"]*"?|\S*)|("[^"]*"?|\S+)/gi;
 
 // {params: [[name, value]…] for the HTTP interface, faults: [words…] of what was not understood}.
 export function parseQuery(text, now) {
   const params = [];
   const faults = [];
   const words = [];
-  for (const [, name, value] of text.matchAll(PART)) {
-    const plain = value.replace(/^"|"$/g, "");
-    if (!name) words.push(value);
+  for (const [, name, named, word] of text.matchAll(PART)) {
+    const plain = (named ?? "").replace(/^"|"$/g, "");
+    if (!name && /^-\p{L}/u.test(word)) faults.push(`${word}: words can be looked for, not left out`);
+    else if (!name) words.push(word);
     else if (!plain) faults.push(`${name}: has no value`);
     else if (["since", "until"].includes(name.toLowerCase())) addMoment(name.toLowerCase(), plain, now, params, faults);
     else params.push([name.toLowerCase(), plain]);

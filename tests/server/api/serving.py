@@ -59,6 +59,7 @@ class Served:
     app: FastAPI
     station: Station
     tokens: Tokens
+    model: ScriptedModel
 
     def client(self, token: str | None = None, **headers: str) -> httpx.Client:
         given = {"authorization": f"Bearer {token}"} if token else {}
@@ -85,7 +86,7 @@ def serving(
         install(app, station, tokens, open_locally=open_locally, viewers=lambda: 3, limits=limits)
         app.add_middleware(Doorkeeper, host_names=frozenset())
         with _listening(app) as url:
-            yield Served(url, app, station, tokens)
+            yield Served(url, app, station, tokens, model)
 
 
 def of_streams(*names: str, **more: Any) -> Configuration:

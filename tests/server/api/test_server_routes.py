@@ -54,6 +54,11 @@ def client(fresh: Served) -> Iterator[httpx.Client]:
 
 def test_it_is_ready_while_model_and_history_work(client: httpx.Client, fresh: Served) -> None:
     assert client.get("/readyz").json() == {"status": "ready"}
+    fresh.model.fault = "none of its servers answers"
+    assert "none of its servers" in problem(client.get("/readyz"), 503)["detail"]
+    assert "streamer_model_up 0.0" in client.get("/metrics").text
+    fresh.model.fault = None
+    assert "streamer_model_up 1.0" in client.get("/metrics").text
     fresh.station.monitor.close()
     assert "model" in problem(client.get("/readyz"), 503)["detail"]
 
