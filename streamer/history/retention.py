@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
@@ -34,13 +35,18 @@ class Retention:
         self._database, self._shelf = database, shelf
         self._keep_days, self._keep_alert_days, self._keep_bytes = keep_days, keep_alert_days, keep_bytes
         self._swept_at = -DAY
+        self._running = threading.Lock()
 
     def limit(self, *, keep_days: float, keep_alert_days: float, keep_bytes: int) -> None:
         """Holds from the next step on; from any thread, as each limit holds by itself."""
         self._keep_days, self._keep_alert_days, self._keep_bytes = keep_days, keep_alert_days, keep_bytes
 
     def run(self, now: float, enough: Callable[[], bool] = lambda: False) -> None:
-        """``now``: Unix seconds. Ends early, between two steps, where ``enough()``."""
+        """``now``: Unix seconds. Ends early, between two steps, where ``enough()``. One thread at a time does it."""
+        with self._running:
+            self._run(now, enough)
+
+    def _run(self, now: float, enough: Callable[[], bool]) -> None:
         before = now - self._keep_days * DAY
         steps: tuple[Callable[[], bool], ...] = (
             lambda: self._remove_results(and_(RESULTS.c.at < before, RESULTS.c.until < before, _UNTOUCHED)),
@@ -132,7 +138,10 @@ class Retention:
         newest = now - LEFT_OVER_SECONDS  # an alert may be about to take what is younger
         if self._remove_loose(FILES.c.at <= (newest if last is None else min(newest, last))):
             return True
-        return self._remove_results(weighs) or self._remove_alerts(true(), count=10)
+        if self._remove_results(weighs):
+            return True
+        still = self._bytes() > self._keep_bytes  # another program may have made room meanwhile
+        return still and self._remove_alerts(true(), count=10)
 
     # -- what else
 

@@ -149,7 +149,7 @@ def test_pictures_that_cannot_be_written_take_no_result_with_them(history: Histo
 
 
 def test_pictures_that_wait_are_bounded_by_their_size(tmp_path: Path) -> None:
-    options = HistoryOptions(queue_bytes=10_000, busy_seconds=0.1)
+    options = HistoryOptions(queue_bytes=10_000, busy_seconds=1)
     with History(tmp_path, options=options) as history:
         rival = sqlite3.connect(tmp_path / "history.sqlite", isolation_level=None)
         rival.execute("BEGIN IMMEDIATE")

@@ -68,7 +68,8 @@ def test_objects_in_a_zone_drawn_on_the_picture(
     page.get_by_role("textbox", name="Name", exact=True).fill("dogs")
     page.locator(".rule-form select").first.select_option("when")
     page.locator(".rule-form").get_by_placeholder("person, car").fill("dog, cat")
-    canvas = page.locator(".zone-canvas")
+    canvas = page.locator(".zone-canvas[aria-busy=false]")
+    canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
     for x, y in ((0.1, 0.5), (0.9, 0.5), (0.9, 0.95)):
         canvas.click(position={"x": x * box["width"], "y": y * box["height"]})

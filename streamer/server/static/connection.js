@@ -60,7 +60,7 @@ export class Connection extends EventTarget {
   command(type, fields) {
     const id = this.#nextId++;
     return new Promise((resolve) => {
-      if (this.state !== "open") {
+      if (!this.#linked) {
         resolve({ ok: false, error: "Not connected. Try again when the connection is back." });
         return;
       }
@@ -102,10 +102,15 @@ export class Connection extends EventTarget {
     }
   }
 
+  // Whether anything can be sent; a connection that is closing says so before its end is told.
+  get #linked() {
+    return this.state === "open" && this.#socket?.readyState === WebSocket.OPEN;
+  }
+
   #ping() {
     if (this.state !== "open") return;
     if (performance.now() - this.#heardAt > SILENCE_MS) this.#lost(this.#socket, { code: 1006 });
-    else this.#socket.send(JSON.stringify({ type: "ping", sent: Date.now() / 1000 }));
+    else if (this.#linked) this.#socket.send(JSON.stringify({ type: "ping", sent: Date.now() / 1000 }));
   }
 
   #settle(id, ack) {

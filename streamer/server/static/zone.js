@@ -21,6 +21,7 @@ export class Zone {
       el("div", { class: "rule-row" }, el("label", { class: "rule-field" }, el("span", { text: "Picture of" }), this.#stream), clear), this.#canvas, this.#words);
     this.#stream.addEventListener("change", () => this.load());
     this.#canvas.addEventListener("click", (event) => {
+      if (this.#canvas.getAttribute("aria-busy") === "true") return; // its picture may have another shape
       const place = this.#canvas.getBoundingClientRect();
       this.#add((event.clientX - place.left) / place.width, (event.clientY - place.top) / place.height);
     });
@@ -38,9 +39,11 @@ export class Zone {
   async load() {
     const name = this.#stream.value;
     if (!name) return;
+    this.#canvas.setAttribute("aria-busy", "true");
     const blob = await fetchBlob(`/api/v1/streams/${encodeURIComponent(name)}/picture.jpg`);
-    this.#bitmap = blob ? await createImageBitmap(blob) : null;
+    this.#bitmap = blob ? await createImageBitmap(blob).catch(() => null) : null;
     if (this.#bitmap) this.#canvas.height = Math.round((640 * this.#bitmap.height) / this.#bitmap.width);
+    this.#canvas.setAttribute("aria-busy", "false");
     this.#draw();
   }
 
