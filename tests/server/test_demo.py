@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,11 +77,14 @@ def test_boxes_lie_over_the_objects_of_the_demo(demo_url: str, open_page: OpenPa
     assert "drawn street scenes" in (page.text_content("body") or "")
     labels = sorted({thing["label"] for frame in frames for thing in frame["objects"]})
     asked = right = 0
-    for _ in range(24):
-        page.wait_for_timeout(250)
+    moments = {""}
+    end = time.monotonic() + 60
+    while len(moments) < 20 and time.monotonic() < end:
+        page.wait_for_timeout(200)
         shown = page.evaluate(SHOWN, labels)
-        if not shown["at"]:
+        if (shown["at"] or "") in moments:
             continue
+        moments.add(shown["at"])
         frame = frames[int(float(shown["at"]) * rate) % len(frames)]
         for label, box in only_ones(frame).items():
             edge = shown["edges"][label]
