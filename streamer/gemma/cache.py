@@ -72,14 +72,6 @@ class KeyValueCache:
         valid = self.places.valid
         valid[:, valid.shape[1] - written :] &= keep.to(valid.device)
 
-    def join(self, others: KeyValueCache) -> None:
-        """Takes the rows of ``others`` behind its own; both have read something."""
-        assert self.places is not None
-        assert others.places is not None
-        self.places = self.places.above(others.places)
-        for number, layer in self._layers.items():
-            layer.join(others._layers[number])
-
     def tidy(self) -> None:
         """Drops what holds nothing in any row: behind the last place in use at once, holes among the others when
         they are the greater part."""
@@ -136,20 +128,6 @@ class _Layer:
     def select(self, rows: torch.Tensor) -> None:
         self._keys = self._keys[rows.to(self._keys.device)]
         self._values = self._values[rows.to(self._values.device)]
-
-    def join(self, others: _Layer) -> None:
-        used = max(self.used, others.used)
-        self._keys = _joined(self._keys, self.used, others._keys, others.used, used + _GROWTH)
-        self._values = _joined(self._values, self.used, others._values, others.used, used + _GROWTH)
-        self.used = used
-
-
-def _joined(above: torch.Tensor, used: int, below: torch.Tensor, used_below: int, length: int) -> torch.Tensor:
-    rows, heads, _, size = above.shape
-    joined = above.new_zeros((rows + below.shape[0], heads, length, size))
-    joined[:rows, :, :used] = above[:, :, :used]
-    joined[rows:, :, :used_below] = below[:, :, :used_below]
-    return joined
 
 
 def _grown(kept: torch.Tensor, used: int, length: int) -> torch.Tensor:

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from streamer.errors import ModelInterrupted, ModelMemoryError, OptionError
-from streamer.gemma.batch import Batch
 from streamer.gemma.budget import size_for
 from streamer.gemma.cache import KeyValueCache
 from streamer.gemma.choosing import Chooser, choose
@@ -29,9 +28,9 @@ from streamer.gemma.memory import available_bytes
 from streamer.gemma.pictures import PictureKey, Pictures
 from streamer.gemma.prompts import Prompt, PromptBuilder
 from streamer.gemma.reading import Cache, Reader
-from streamer.gemma.rows import Branch, Row, Step
+from streamer.gemma.rows import Branch, Row, Step, first_step, next_step
 from streamer.gemma.threads import PassThreads
-from streamer.models.base import Generation, More, Request, nothing_more
+from streamer.models.base import Generation, Request
 from streamer.tasks import CAPTION_PROMPT
 
 if TYPE_CHECKING:
@@ -76,49 +75,27 @@ class Engine:
         self.forward_seconds = 0.0
         """Time spent in the model so far, the vision tower included."""
 
-    def generate(self, requests: Sequence[Request]) -> list[Generation]:
-        """Answers all requests as one batch, in their order. Raises as `flow`; where a request cannot be answered,
-        nothing is run."""
-        return [answer for _, answer in sorted(self.flow(requests), key=lambda pair: pair[0])]
-
     @torch.inference_mode()
-    def flow(self, requests: Sequence[Request], more: More = nothing_more) -> Iterator[tuple[int, Generation]]:
-        """Answers requests side by side, each given as soon as it is done, with its number in the order of asking.
+    def generate(self, requests: Sequence[Request]) -> list[Generation]:
+        """Answers all requests as one batch, in their order.
 
-        After every step ``more(running)`` may give further ones, which join those that are running, so that nobody
-        waits for the slowest. (In fixed shapes they wait until none is running.)
-
-        Raises `OptionError` for a request that cannot be answered, `ModelMemoryError` where what runs together does
-        not fit into memory, `ModelInterrupted` after `interrupt`; what has not been given by then is lost.
+        Raises `OptionError` for a request that cannot be answered (nothing is run then), `ModelMemoryError` where
+        the batch does not fit into memory, `ModelInterrupted` after `interrupt`.
         """
+        if not requests:
+            return []
         self._interrupted.clear()
-        running: dict[Branch, tuple[int, float]] = {}
-        batch, given, asked, together = Batch(), requests, 0, 0
         try:
-            while given or running:
-                together = len(running) + len(given)
-                if given:
-                    started = time.perf_counter()
-                    branches, rows = self._prepare(given)
-                    running |= {branch: (asked + at, started) for at, branch in enumerate(branches)}
-                    asked += len(given)
-                    new = Batch(rows, KeyValueCache() if batch.rows else self._cache(rows))
-                    self._step(new)
-                    batch.join(new)
-                if batch.rows:
-                    self._step(batch)
-                for branch in [branch for branch in running if branch.finish]:
-                    number, started = running.pop(branch)
-                    branch.model_ms = (time.perf_counter() - started) * 1000 - branch.preprocess_ms
-                    yield number, branch.generation(self._prompts.text)
-                given = () if batch.fixed else more(len(running))
+            branches, rows = self._prepare(requests)
+            self._run(rows)
         except torch.OutOfMemoryError as error:
             self.forget()
             raise ModelMemoryError(
                 self.checkpoint.name,
-                f"a batch of {together} does not fit into memory",
+                f"a batch of {len(requests)} does not fit into memory",
                 "choose a smaller batch, a lower budget or a smaller model",
             ) from error
+        return [branch.generation(self._prompts.text) for branch in branches]
 
     def warm_up(self) -> None:
         """Answers the commonest question about a grey picture, so that what is made at first use (kernels, workspaces,
@@ -177,6 +154,7 @@ class Engine:
                 drafts=self._draft,
                 started=self._started(request),
                 preprocess_ms=(prepared - started) * 1000,
+                model_ms=(encoded - prepared) * 1000,
             )
             for request, prompt, chooser, constraint in zip(requests, prompts, choosers, constraints, strict=True)
         ]
@@ -238,13 +216,30 @@ class Engine:
 
     # -- run
 
-    def _step(self, batch: Batch) -> None:
-        """One pass of the batch; its rows leave it with their last answer."""
-        self._check_interrupted()
-        self._plan(batch.rows)
-        step = batch.step(self.checkpoint.pad_id)
-        chosen = self._forward(step, batch.cache, batch.features)
-        batch.taken(step, self._take(step, chosen))
+    def _run(self, rows: Sequence[Row]) -> None:
+        """Steps until every branch has its end; rows leave the batch with their last one."""
+        started = time.perf_counter()
+        cache = self._cache(rows)
+        active = list(rows)
+        features = [feature for row in active for feature in row.features]
+        while any(branch.finish is None for row in active for branch in row.branches):
+            self._check_interrupted()
+            self._plan(active)
+            step = (next_step if cache.places else first_step)(active, self.checkpoint.pad_id)
+            step = cache.fit(step, self.checkpoint.pad_id)
+            chosen = self._forward(step, cache, features)
+            features = []
+            agreed = self._take(step, chosen)
+            now = (time.perf_counter() - started) * 1000
+            for branch in step.trials:
+                branch.model_ms += now if branch.finish else 0.0
+            cache.forget(step.ids.shape[1], step.kept(agreed))
+            going = [number for number, row in enumerate(active) if any(row.live)]
+            if going and not cache.fixed and len(going) < len(active):
+                active = [active[number] for number in going]
+                cache.select(torch.tensor(going))
+            if going:
+                cache.tidy()
 
     def _cache(self, rows: Sequence[Row]) -> Cache:
         """A fixed one where this device gains from it and the batch fits."""

@@ -11,14 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch.nn.functional import pad
 
 TEXT = -1
 """Block of a place that is not part of a picture."""
 SHARED = -1
 """Branch of a place that every branch of its row sees."""
-NOTHING = (0, False, TEXT, SHARED)
-"""The parts of a place that holds nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,16 +42,6 @@ class Places:
     def followed_by(self, later: Places) -> Places:
         """These places, then ``later``, for the same rows."""
         return Places(*(torch.cat(pair, dim=1) for pair in zip(self.parts(), later.parts(), strict=True)))
-
-    def above(self, others: Places) -> Places:
-        """These rows, then those of ``others``; the shorter ones are filled up with places that hold nothing."""
-        length = max(len(self), len(others))
-        return Places(
-            *(
-                torch.cat([pad(part, (0, length - part.shape[1]), value=fill) for part in pair])
-                for pair, fill in zip(zip(self.parts(), others.parts(), strict=True), NOTHING, strict=True)
-            )
-        )
 
     def rows(self, chosen: torch.Tensor) -> Places:
         """The rows with the numbers ``chosen`` ``(n,)``, in that order, repeated where it repeats."""

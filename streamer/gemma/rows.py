@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 
 from streamer.gemma.choosing import Chooser
 from streamer.gemma.drafting import FREE, LONGEST_STRETCH, Drafter, StepCost
-from streamer.gemma.masks import NOTHING, SHARED, TEXT, Places
+from streamer.gemma.masks import SHARED, TEXT, Places
 from streamer.gemma.prompts import Prompt
 from streamer.models.base import Generation, Request
 
@@ -199,8 +199,8 @@ class Step:
         """The same with more rows and columns, which hold nothing."""
         more, gap = rows - self.ids.shape[0], width - self.ids.shape[1]
         sides = (gap, 0, 0, more) if self.left else (0, gap, 0, more)
-        parts = zip(self.places.parts(), NOTHING, strict=True)
-        places = Places(*(pad(part, sides, value=fill) for part, fill in parts))
+        fills = (0, False, TEXT, SHARED)
+        places = Places(*(pad(part, sides, value=fill) for part, fill in zip(self.places.parts(), fills, strict=True)))
         shift = gap if self.left else 0
         trials = {b: Trial(trial.row, trial.column + shift, trial.count) for b, trial in self.trials.items()}
         return Step(pad(self.ids, sides, value=pad_id), places, trials, keep, self.left)

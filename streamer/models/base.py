@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
@@ -68,15 +68,6 @@ class Generation:
     forwards: int = 0
     preprocess_ms: float = 0.0
     model_ms: float = 0.0
-
-
-More = Callable[[int], Sequence[Request]]
-"""``more(running)`` gives further requests while so many are being answered; none, where there are none now."""
-
-
-def nothing_more(running: int) -> Sequence[Request]:
-    """No further requests."""
-    return ()
 
 
 class VisionModel(Protocol):
