@@ -41,10 +41,15 @@ class Retention:
         """Holds from the next step on; from any thread, as each limit holds by itself."""
         self._keep_days, self._keep_alert_days, self._keep_bytes = keep_days, keep_alert_days, keep_bytes
 
-    def run(self, now: float, enough: Callable[[], bool] = lambda: False) -> None:
-        """``now``: Unix seconds. Ends early, between two steps, where ``enough()``. One thread at a time does it."""
-        with self._running:
+    def run(self, now: float, enough: Callable[[], bool] = lambda: False, *, wait: bool = True) -> None:
+        """``now``: Unix seconds. Ends early, between two steps, where ``enough()``. One thread at a time does it:
+        another one waits, or with ``wait`` False leaves it at that."""
+        if not self._running.acquire(blocking=wait):
+            return
+        try:
             self._run(now, enough)
+        finally:
+            self._running.release()
 
     def _run(self, now: float, enough: Callable[[], bool]) -> None:
         before = now - self._keep_days * DAY

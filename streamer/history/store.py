@@ -310,7 +310,7 @@ class History(AlertRows, CorrectionRows, NoticeRows, ResultRows):
         enough = self.options.queue // 2
         if not self._writer.waiting:
             self._forget_lost()
-        self._retention.run(time.time(), lambda: self._writer.stopping or self._writer.waiting > enough)
+        self._retention.run(time.time(), lambda: self._writer.stopping or self._writer.waiting > enough, wait=False)
 
     def close(self) -> None:
         """Writes what waits, if that is possible now, and ends the thread; calling it again does nothing."""

@@ -36,7 +36,7 @@ _LIMITS = {
     "string_pattern_mismatch": ("text of the form {pattern}", "pattern"),
     "literal_error": ("one of {expected}", "expected"),
     "enum": ("one of {expected}", "expected"),
-    "union_tag_invalid": ("a type of {expected_tags}", "expected_tags"),
+    "union_tag_invalid": ("one of {expected_tags} as its type", "expected_tags"),
 }
 
 

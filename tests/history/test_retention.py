@@ -118,11 +118,12 @@ def test_what_is_too_much_goes_oldest_first(opened: Open, tmp_path: Path) -> Non
 
 
 def test_alerts_go_where_there_is_nothing_else(opened: Open, tmp_path: Path) -> None:
-    history = opened(keep_bytes=0 if opened(keep_bytes=10**9)._database.is_sqlite else 1000)
+    history = opened(keep_bytes=10**9)
     for number in range(30):
         with_files(history, number, NOW + number)
     history.put(result("a"), NOW + 99, JPEG)
     history.flush(10)
+    history.limit(keep_days=30, keep_alert_days=365, keep_bytes=0 if history._database.is_sqlite else 1000)
     history.retain(NOW + DAY)
     assert kept(history) == []
     assert len(history.alerts()) < 10
