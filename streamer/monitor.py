@@ -80,6 +80,8 @@ class Monitor:
     those that waited longest first, at most ``max_batch`` in a batch. Everything here may be called from any thread.
     """
 
+    most_streams = MAX_STREAMS
+
     def __init__(self, model: VisionModel, *, max_batch: int = 8, box_grid: int = 1000) -> None:
         if max_batch < 1:
             raise OptionError("max_batch", max_batch, "1 or more")
@@ -116,8 +118,8 @@ class Monitor:
         """
         with self._lock:
             check_stream_name(name, self._streams)
-            if len(self._streams) >= MAX_STREAMS or self._closing:
-                raise OptionError("stream", name, f"at most {MAX_STREAMS} streams in a running job")
+            if len(self._streams) >= self.most_streams or self._closing:
+                raise OptionError("stream", name, f"at most {self.most_streams} streams in a running job")
             stream = Stream(
                 name,
                 self._next_number,

@@ -249,12 +249,14 @@ class Station:
             self.fault, self.reloads = None, self.reloads + 1
 
     def _use(self, new: Configuration) -> None:
+        wanted = {entry.name: entry for entry in self._changes.streams(new.streams)}
+        if len(wanted) > (most := self.monitor.most_streams):
+            raise OptionError("streams", len(wanted), f"at most {most} in a running job")
         if new.channels != self._configuration.channels or new.base_url != self._configuration.base_url:
             delivery = self._deliver(new)
             old, self._delivery = self._delivery, delivery
             old.close()
         self._configuration = new
-        wanted = {entry.name: entry for entry in self._changes.streams(new.streams)}
         for name in [name for name in self._entries if name not in wanted]:
             self._stop(name)
         for entry in wanted.values():

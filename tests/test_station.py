@@ -224,6 +224,18 @@ def test_the_file_is_read_again_when_it_changes(tmp_path: Path, scene: Scene) ->
         assert station.monitor.status("gate").number != number, "another source"
 
 
+def test_a_file_with_more_streams_than_there_can_be_changes_nothing(tmp_path: Path, scene: Scene) -> None:
+    path = tmp_path / "streams.toml"
+    path.write_text(FILE.format(fps=5, more=""))
+    with ScriptedModel(scene) as model, Station(model, read_configuration(path)) as station:
+        many = [f'[[streams]]\nname = "more {number}"\naddress = "synthetic:?live=1"\n' for number in range(64)]
+        path.write_text(FILE.format(fps=7, more="\n".join(many)))
+        with pytest.raises(OptionError, match="at most 64"):
+            station.reload()
+        assert [status.name for status in station.monitor.statuses()] == ["gate"]
+        assert station.monitor.status("gate").settings.fps == 5
+
+
 def test_rules_that_change_end_their_alerts(run: Callable[..., Station], scene: Scene) -> None:
     station = run(LADDER)
     heard = told(station)

@@ -51,6 +51,8 @@ class ClusterMonitor(Monitor):
     Questions beside the streams' own are asked from here, as any `Monitor` does.
     """
 
+    most_streams = MAX_STREAMS
+
     def __init__(self, model: VisionModel, roster: Roster, *, patience: Patience | None = None) -> None:
         """``model``: of the roster, in whatever it is wrapped. Does not own them."""
         super().__init__(model)
@@ -73,8 +75,8 @@ class ClusterMonitor(Monitor):
         the node has it. At most 512 streams."""
         with self._lock:
             check_stream_name(name, self._watched)
-            if len(self._watched) >= MAX_STREAMS or self._closing:
-                raise OptionError("stream", name, f"at most {MAX_STREAMS} streams in a running job")
+            if len(self._watched) >= self.most_streams or self._closing:
+                raise OptionError("stream", name, f"at most {self.most_streams} streams in a running job")
             stream = Supervised(
                 Plan(name, opener, os.getcwd(), version("streamer"), self._roster.facts, self._roster.make),
                 self._next_number,
