@@ -299,7 +299,7 @@ def test_a_server_that_dies_is_left_out_and_comes_back(
 
 
 def test_the_model_is_at_fault_while_no_server_answers(two: tuple[OpenAIServer, OpenAIServer]) -> None:
-    with remote(*two) as model:
+    with remote(*two, wanted=replace(options(*two), deadline_seconds=2, attempt_seconds=1)) as model:
         two[0].stop()
         with suppress(ModelError):
             model.generate([ask() for _ in range(4)])
