@@ -61,4 +61,4 @@ def words_for(fault: Mapping[str, Any]) -> str:
     name = kind.removesuffix("_type").removesuffix("_parsing").removesuffix("_from_float").removesuffix("_parsing_size")
     if name in _KINDS:
         return f"expected {_KINDS[name]}"
-    return str(fault["msg"])
+    return str(fault["msg"]).removeprefix("Value error, ")

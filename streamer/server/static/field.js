@@ -53,7 +53,9 @@ export class Field {
   // The server's value. Stays unseen while the field is being edited or saved, but for a word where it was another's
   // and is news.
   adopt(value) {
-    const news = value !== this.known && value !== this.sent;
+    const own = value === this.sent;
+    if (own) this.sent = null;
+    const news = value !== this.known && !own;
     this.known = value;
     if (this.ack.pending) return;
     if (!this.dirty) this.#set(value);
@@ -62,13 +64,14 @@ export class Field {
 
   async commit() {
     const value = this.input.value.trim();
-    this.sent = value;
     const answer = this.send(value);
     if (!answer) {
       this.dirty = false;
       return;
     }
+    this.sent = value;
     const ok = await this.ack.follow(answer);
+    if (!ok) this.sent = null;
     if (ok && this.input.value.trim() === value) this.dirty = false;
   }
 
