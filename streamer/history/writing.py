@@ -90,11 +90,11 @@ class Writer:
 
     def put(self, result: FrameResult, at: float, jpeg: bytes | None) -> None:
         """After `close` it is dropped."""
-        self.start()
         with self._changed:
             self._number += 1
             entry = Waiting(self._number, at, result, jpeg)
             self._queue.append(entry)
+            self.start()  # behind it: the first tending has something to look at
             self._bytes += entry.bytes
             while self._queue and (self.stopping or len(self._queue) > self._most or self._bytes > self._most_bytes):
                 self._bytes -= self._queue.popleft().bytes

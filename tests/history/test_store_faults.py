@@ -72,7 +72,7 @@ def test_what_is_kept_is_in_the_store_and_the_sizes_in_the_database(
 def test_age_and_size_remove_from_the_store(
     tmp_path: Path, url: str | None, address: str, bucket: str, s3_server: S3Server, s3: FaultyProxy
 ) -> None:
-    options = HistoryOptions(keep_bytes=10**9)
+    options = HistoryOptions(keep_days=100, keep_bytes=10**9)  # no snapshot goes by itself before it has its alert
     with History(tmp_path, url, pictures=address, options=options) as history:
         for number in range(60):
             history.put(result(str(number)), NOW - 40 * DAY + number, b"x" * 10_000)
@@ -81,6 +81,7 @@ def test_age_and_size_remove_from_the_store(
         for number in range(300):
             history.put(result(f"new {number}"), NOW + number, b"x" * 10_000)
         sent(history)
+        history.limit(keep_days=30, keep_alert_days=365, keep_bytes=10**9)
         history.retain(NOW + DAY)
         assert len(stored(s3_server, bucket)) == 302
         history.limit(keep_days=30, keep_alert_days=365, keep_bytes=1_500_000)
