@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from streamer.cli import main
+from tests.commands import Ended, Run
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # torch's threads would spin where another worker's could run
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -33,3 +39,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if long:
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in set(long)]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Runs the command in this process."""
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def command(*words: object) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["streamer", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capsys.readouterr()
+        return Ended(int(end.value.code or 0), said.out, said.err)
+
+    yield command
+    signal.signal(signal.SIGTERM, handler)

@@ -12,13 +12,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.commands import Run
 from tests.media import even, make_clip
-from tests.test_cli import Run, run
 
 TINY = ("--model", "tiny", "--budget", 70)
-
-
-__all__ = ["run"]
 
 
 @pytest.fixture

@@ -17,10 +17,8 @@ from streamer.results import Detection
 from streamer.rules import Condition, Rule
 from streamer.server.access import Tokens
 from streamer.sources.synthetic import draw
+from tests.commands import Run
 from tests.history.made import alert, result
-from tests.test_cli import Run, run
-
-__all__ = ["run"]
 
 NOW = time.time()
 WOLF = Correction((Detection("wolf", Box(0.1, 0.2, 0.5, 0.6)),), "A wolf", "anna", NOW)

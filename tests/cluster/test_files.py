@@ -29,13 +29,12 @@ from streamer.sources.synthetic import draw
 from streamer.tasks import Task
 from tests.annotating import options as questions
 from tests.cluster.making import SLOW, cannot_be_loaded, ends_at, fails_at, scripted
+from tests.commands import Run
 from tests.media import even, make_clip
 from tests.models.openai_server import OpenAIServer
-from tests.test_cli import Run, run
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'streamer[ray]'")
 
-__all__ = ["run"]
 ROOT = str(Path(__file__).resolve().parents[2])
 ONE = AnnotateOptions(sampling=Sampling.every("0.2"), formats=("jsonl",))
 

@@ -37,10 +37,10 @@ from streamer.tasks import Task
 from tests.annotating import says_the_numbers
 from tests.cluster.nodes import BACK_SECONDS, Heard, Machines, actors, answers, come_back
 from tests.cluster.watching import DRAWN, SETTINGS, asking, missing, opener, scripted
+from tests.commands import start
 from tests.media import even, make_clip
 from tests.models.openai_server import OpenAIServer
 from tests.server.rig import eventually
-from tests.test_cli import start
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'streamer[ray]'")
 

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.test_cli import Run, run
+from tests.commands import Run
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'streamer[ray]'")
-
-__all__ = ["run"]
 
 
 @pytest.mark.parametrize(
@@ -25,6 +23,6 @@ __all__ = ["run"]
     ],
 )
 def test_what_cannot_be_is_said_at_once(run: Run, words: list[object], code: int, said: str) -> None:
-    ended = run("watch", "synthetic:?live=1", "--model", "tiny", *words)
+    ended = run("watch", "synthetic:?live=1", "--model", "tiny", "--port", 0, "--no-history", *words)
     assert ended.code == code
     assert said in ended.words

@@ -75,6 +75,15 @@ def column(page: Any, place: int) -> Any:
     return page.locator(".compare-column").nth(place)
 
 
+def settled(page: Any, rig: Rig) -> int:
+    """How often was asked, once what was under way is over."""
+    asked = -1
+    while asked != rig.asked.total():
+        asked = rig.asked.total()
+        page.wait_for_timeout(700)
+    return asked
+
+
 def figure(page: Any, place: int, name: str) -> str:
     return str(column(page, place).locator(f"[data-figure={name}]").inner_text())
 
@@ -112,8 +121,7 @@ def test_two_budgets_side_by_side_with_their_differences(rig: Rig, open_page: Op
 def test_pause_step_and_leaving(rig: Rig, open_page: OpenPage) -> None:
     page = opened(rig, open_page)
     page.get_by_role("button", name="Pause").click()
-    page.wait_for_timeout(300)
-    stood = rig.asked.total()
+    stood = settled(page, rig)
     page.wait_for_timeout(900)
     assert rig.asked.total() == stood
     where = page.locator(".compare-where").inner_text()
@@ -172,8 +180,7 @@ def test_what_goes_wrong_is_said_and_gets_better(rig: Rig, open_page: OpenPage) 
     follow(page, lambda: "≠" in column(page, 1).locator(".compare-verdict").inner_text())
     page.evaluate("() => { WebSocket.prototype.send = function () { this.close(); }; }")
     page.get_by_text("The connection is lost. The comparison goes on").wait_for()
-    page.wait_for_timeout(300)
-    stood = rig.asked.total()
+    stood = settled(page, rig)
     page.wait_for_timeout(900)
     assert rig.asked.total() == stood
 
