@@ -37,6 +37,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from streamer.errors import OptionError
+from streamer.gemma.schemas import checked_schema
 from streamer.keeping import Keep
 from streamer.reading import Reader, flag, number, placed, read, text, texts, whole
 from streamer.rules import Rule
@@ -291,9 +292,10 @@ def _budget(value: object, where: str) -> int | Literal["auto"]:
 
 
 def _schema(value: object, where: str) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise OptionError(where, value, "a table: a JSON schema")
-    return dict(value)
+    try:
+        return checked_schema(value)
+    except OptionError as error:
+        raise OptionError(where, value, error.expected) from None
 
 
 _TASK_MORE: Mapping[str, Reader] = {"name": text, "max_tokens": whole, "frames": whole, "schema": _schema}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,13 +17,11 @@ from streamer.alerting import Alerting
 from streamer.allocator import give_back
 from streamer.clips import ClipOptions
 from streamer.configuration import Configuration, StreamEntry, read_configuration
-from streamer.datafolder import alone_in
 from streamer.errors import OptionError, StreamerError
 from streamer.further import FurtherModel, FurtherModels
-from streamer.history import History, HistoryOptions
+from streamer.groundwork import check_count, groundwork
 from streamer.jobs import JobOptions, Jobs
 from streamer.keeping import Keep
-from streamer.kept import Changes
 from streamer.monitor import Monitor
 from streamer.notify.base import Channel
 from streamer.notify.configure import channel_from_mapping
@@ -73,7 +70,6 @@ class Station:
     ) -> None:
         """``watching(model)`` makes the live job, which ends with the station; so do the ``further`` models, which only
         comparisons ask."""
-        check_allowed(configuration.allow)
         self._configuration = configuration
         self._lock = threading.RLock()
         self._entries: dict[str, StreamEntry] = {}
@@ -82,13 +78,8 @@ class Station:
         self.reloads = 0
         self._stopping = threading.Event()
         with ExitStack() as stack:
-            folder = configuration.data
-            if folder is not None:
-                stack.enter_context(alone_in(folder))
-            else:
-                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="streamer-")))
-            self._changes = Changes(None if configuration.data is None else folder / "changes.json")
-            self.history = stack.enter_context(_history(configuration, folder, self.keep))
+            ground = stack.enter_context(groundwork(configuration))
+            self._changes, self.history = ground.changes, ground.history
             self._orders = ThreadPoolExecutor(1, "orders")
             """Does what channels ask for: they must not wait for it."""
             stack.callback(self._orders.shutdown)
@@ -107,9 +98,11 @@ class Station:
                     wake=lambda: self._delivery.wake(),
                 )
             )
-            for entry in self._changes.streams(configuration.streams):
+            entries = self._changes.streams(configuration.streams)
+            check_count(len(entries), self.monitor.most_streams)
+            for entry in entries:
                 self._start(entry)
-            self.jobs = stack.enter_context(Jobs(folder / "files", shared, _job_options(configuration)))
+            self.jobs = stack.enter_context(Jobs(ground.folder / "files", shared, _job_options(configuration)))
             """Of files that people hand in."""
             self._closing = stack.pop_all()
         self._stamp = Stamp.of(configuration.path)
@@ -250,8 +243,7 @@ class Station:
 
     def _use(self, new: Configuration) -> None:
         wanted = {entry.name: entry for entry in self._changes.streams(new.streams)}
-        if len(wanted) > (most := self.monitor.most_streams):
-            raise OptionError("streams", len(wanted), f"at most {most} in a running job")
+        check_count(len(wanted), self.monitor.most_streams)
         if new.channels != self._configuration.channels or new.base_url != self._configuration.base_url:
             delivery = self._deliver(new)
             old, self._delivery = self._delivery, delivery
@@ -398,11 +390,6 @@ class Station:
 def _without_value(error: StreamerError) -> str:
     """What is wrong in a configuration, without what stands there: it may be a password under a misspelt name."""
     return f"{error.option}: expected {error.expected}" if isinstance(error, OptionError) else str(error)
-
-
-def _history(configuration: Configuration, folder: Path, keep: Keep) -> History:
-    options = HistoryOptions(**keep.limits())
-    return History(folder, configuration.history_url, pictures=configuration.pictures, options=options)
 
 
 def _job_options(configuration: Configuration) -> JobOptions:

@@ -43,6 +43,8 @@ class Task:
             raise OptionError("max_tokens", self.max_tokens, "a whole number from 1 to 8192")
         if not 1 <= self.frames <= 16:
             raise OptionError("frames", self.frames, "a whole number from 1 to 16")
+        if self.kind == "detect" and self.schema is not None:
+            raise OptionError("schema", dict(self.schema), "a question beside it: boxes have their own form")
 
     @classmethod
     def caption(cls, prompt: str = CAPTION_PROMPT, *, max_tokens: int = 128) -> Task:

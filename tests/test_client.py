@@ -41,8 +41,10 @@ def test_tasks_are_given_as_tasks(monitor: Monitor) -> None:
         client.set("gate", tasks=[Task.caption("Say it"), Task.detect("car")], paused=True)
         client.set_task("gate", Task.check("Is it day?"))
         client.drop_task("gate", "caption")
+        counting = Task.ask("How many?", schema={"type": "object", "properties": {"cars": {"enum": [None, 1, 2]}}})
+        client.set_task("gate", counting)
         settings = monitor.status("gate").settings
-        assert settings.tasks == (Task.detect("car"), Task.check("Is it day?"))
+        assert settings.tasks == (Task.detect("car"), Task.check("Is it day?"), counting)
         assert settings.paused
 
 

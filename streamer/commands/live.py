@@ -53,12 +53,14 @@ def demo(
     video: Annotated[str | None, typer.Option(help="Another video than the sample.")] = None,
 ) -> None:
     """The whole way in a minute: tiny watches a drawn street and shows what it sees, without any download."""
+    from streamer.server.server import check_port
     from streamer.settings import StreamSettings
     from streamer.watch import sample_video
 
     settings = StreamSettings(tasks=(Task.caption(), Task.detect()), budget=70, fps=2.0)
     address = video or str(sample_video())
     check_there([address])
+    check_port("127.0.0.1", port)
     with loaded_model("tiny") as model:
         _serve([address], model, settings, port=port, browser=browser, loop=True)
 
@@ -110,7 +112,9 @@ def watch(
     compare_with: CompareWith = None,
 ) -> None:
     """Watch cameras, streams or files live in the browser."""
+    from streamer.groundwork import check_job
     from streamer.server.guard import check_access
+    from streamer.server.server import check_port
     from streamer.settings import StreamSettings
 
     settings = StreamSettings(tasks=tasks_of(task, prompt, detect), budget=live_budget(budget), fps=fps, gate=gate)
@@ -123,6 +127,8 @@ def watch(
     check_gpus(ray, gpus_per_model, url=model_url)
     named = [*(compare_with or ()), *configuration.compare_with]
     further = further_models(named, url=model_url, device=device, ray=ray)
+    check_port(host, port)
+    check_job(configuration, len(sources or []))
     with live_model(
         model, ray=ray, gpus_per_model=gpus_per_model, url=model_url,
         device=device, dtype=dtype, quantize=quantize, revision=revision,

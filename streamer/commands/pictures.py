@@ -24,6 +24,7 @@ from streamer.commands.options import (
     Revision,
 )
 from streamer.errors import OptionError
+from streamer.gemma.schemas import checked_schema
 from streamer.models import DEFAULT_MODEL
 from streamer.models.base import BUDGETS
 from streamer.tasks import Task
@@ -78,9 +79,10 @@ def read_schema(path: Path | None) -> dict[str, Any] | None:
         schema = loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise OptionError("schema", str(path), f"a readable file of JSON: {error}") from error
-    if not isinstance(schema, dict):
-        raise OptionError("schema", str(path), "a JSON object")
-    return schema
+    try:
+        return checked_schema(schema)
+    except OptionError as error:
+        raise OptionError("schema", str(path), error.expected) from None
 
 
 def budgets(

@@ -14,7 +14,6 @@ their properties in the schema's order. A string may still go on until the limit
 from __future__ import annotations
 
 import heapq
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
@@ -27,6 +26,7 @@ from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 from llguidance.hf import from_tokenizer
 
 from streamer.errors import OptionError
+from streamer.gemma.schemas import as_text, one_line, refused
 
 if TYPE_CHECKING:
     from llguidance._lib import JsonCompileOptions
@@ -35,16 +35,6 @@ if TYPE_CHECKING:
 
 _REMEMBERED = 32
 """Schemas kept compiled."""
-_EXPECTED = "a JSON schema that can be followed"
-_WORDS = frozenset(("type", "enum", "const", "properties", "items", "prefixItems", "anyOf", "oneOf", "allOf", "$ref"))
-"""Keywords of which a schema has one at least, unless it is empty."""
-_COMBINING = frozenset(("allOf", "oneOf", "not", "if", "dependentSchemas", "unevaluatedProperties", "$dynamicRef"))
-"""Where one of these occurs, closing an object could change what another part of the schema means."""
-_BOUNDS = frozenset(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"))
-_LARGEST = 10**15
-"""Numbers without bounds stay within: exact for every reader of JSON, and never so long that Python refuses them.
-
-Only the numbers of a value that may be anything, and of schemas that combine others, are as long as the model likes."""
 _WRITING: JsonCompileOptions = {
     "whitespace_flexible": False,
     "item_separator": ", ",
@@ -80,7 +70,7 @@ class Grammars:
 
     def constraint(self, schema: Mapping[str, Any]) -> Constraint:
         """For one answer. Raises `OptionError` with the reason for what is no schema or cannot be promised."""
-        return Constraint(self._compiled(_as_text(schema)))
+        return Constraint(self._compiled(as_text(schema)))
 
     def _compile(self, schema: str) -> _Grammar:
         if self._vocabulary is None:
@@ -218,7 +208,7 @@ class _Grammar:
         self._bytes = LLMatcher(vocabulary.bytes, text, log_level=0)
         shortest = self.end_behind(())
         if shortest is None:
-            raise _refused(schema, "its shortest document is too long or too hard to find")
+            raise refused(schema, "its shortest document is too long or too hard to find")
         self.shortest: tuple[int, ...] = tuple(shortest)
 
     @property
@@ -236,7 +226,7 @@ class _Grammar:
         """One bit a token. Raises `OptionError` where the schema proves too complex on the way."""
         mask = state.compute_bitmask()
         if state.is_error():
-            raise OptionError("schema", "it", f"a simpler one: {_one_line(state.get_error())}")
+            raise OptionError("schema", "it", f"a simpler one: {one_line(state.get_error())}")
         return bytes(mask)
 
     def unpack(self, masks: Sequence[bytes]) -> torch.Tensor:
@@ -264,86 +254,16 @@ class _Grammar:
         return None
 
 
-def _as_text(schema: object) -> str:
-    """``schema`` as JSON, narrowed where that is safe."""
-    if not isinstance(schema, Mapping):
-        raise _refused(schema, "it is no object")
-    try:
-        plain = json.loads(json.dumps(dict(schema), allow_nan=False))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise _refused(schema, f"it is no JSON: {error}") from error
-    if plain and not plain.keys() & _WORDS:
-        raise _refused(schema, "it has none of " + ", ".join(sorted(_WORDS)))
-    if _counts_unnamed(plain):
-        raise _refused(schema, "minProperties above what is required: a name could come twice")
-    plain.pop("x-guidance", None)
-    return json.dumps(plain if _combines(plain) else _narrowed(plain))
-
-
-def _combines(part: Any) -> bool:
-    """Whether several schemas may describe one value together: narrowing one could contradict another."""
-    if isinstance(part, list):
-        return any(map(_combines, part))
-    if not isinstance(part, dict):
-        return False
-    together = part.keys() & {"$ref", "anyOf"} and part.keys() & {"properties", "required", "minimum", "maximum"}
-    return bool(part.keys() & _COMBINING or together) or any(map(_combines, part.values()))
-
-
-def _counts_unnamed(part: Any) -> bool:
-    """Whether some object needs more properties than it names: llguidance lets a model repeat the others' names."""
-    if isinstance(part, list):
-        return any(map(_counts_unnamed, part))
-    if not isinstance(part, dict):
-        return False
-    least, required = part.get("minProperties"), part.get("required")
-    named = len(required) if isinstance(required, list) else 0
-    return (isinstance(least, int) and least > max(1, named)) or any(map(_counts_unnamed, part.values()))
-
-
-def _narrowed(schema: Any) -> Any:
-    """``schema`` without properties that it does not name and numbers beyond `_LARGEST`, unless it speaks of them."""
-    if not isinstance(schema, dict):
-        return schema
-    narrowed = dict(schema)
-    for word in ("properties", "$defs", "definitions"):
-        if isinstance(schema.get(word), dict):
-            narrowed[word] = {name: _narrowed(part) for name, part in schema[word].items()}
-    for word in ("prefixItems", "anyOf"):
-        if isinstance(schema.get(word), list):
-            narrowed[word] = [_narrowed(part) for part in schema[word]]
-    for word in ("items", "additionalProperties"):
-        if word in schema:
-            narrowed[word] = _narrowed(schema[word])
-    named, required = schema.get("properties"), schema.get("required", [])
-    complete = isinstance(named, dict) and isinstance(required, list) and named.keys() >= set(map(str, required))
-    if complete and "patternProperties" not in schema:
-        narrowed.setdefault("additionalProperties", False)
-    kinds = schema.get("type")
-    if not schema.keys() & _BOUNDS and {"number", "integer"} & set(kinds if isinstance(kinds, list) else [str(kinds)]):
-        narrowed |= {"minimum": -_LARGEST, "maximum": _LARGEST}
-    return narrowed
-
-
 def _checked(schema: str, tokens: LLTokenizer) -> str:
     """``schema`` as llguidance's grammar."""
     try:
         grammar = LLMatcher.grammar_from_json_schema(schema, overrides=_WRITING)
     except ValueError as error:
-        raise _refused(schema, str(error)) from error
+        raise refused(schema, str(error)) from error
     failed, messages = LLMatcher.validate_grammar_with_warnings(grammar, tokens)
     if failed:
-        raise _refused(schema, " ".join(messages))
+        raise refused(schema, " ".join(messages))
     return grammar
-
-
-def _refused(schema: object, reason: str) -> OptionError:
-    return OptionError("schema", schema, f"{_EXPECTED}: {_one_line(reason)}")
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 300 else line[:299] + "…"
 
 
 def _whole(text: bytes) -> bool:

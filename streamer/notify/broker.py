@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from streamer.errors import MissingExtraError, NotifyError, OptionError
-from streamer.secret import read_secret
+from streamer.secret import Secret, read_secret
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
@@ -101,10 +101,8 @@ class Broker:
         self.name = name
         self._options = options
         self._available, self._pattern, self._listener = available, pattern, listener
-        self._password = read_secret("password", options.password_env, options.password_file)
+        self._password, self._context = credentials(options)
         self._client_id = options.client_id or f"streamer-{uuid.uuid4().hex[:12]}"
-        self._context = _context(options) if options.tls else None
-        _paho()
         self._changed = threading.Condition()
         self._retained: dict[str, bytes] = {}
         self._clearing: dict[str, MQTTMessageInfo] = {}
@@ -296,6 +294,14 @@ def _paho() -> Any:
     except ImportError as error:
         raise MissingExtraError("MQTT", "paho-mqtt", "mqtt") from error
     return paho
+
+
+def credentials(options: BrokerOptions) -> tuple[Secret | None, ssl.SSLContext | None]:
+    """The password, and what the broker's certificate is checked against. Raises what `Broker` says."""
+    password = read_secret("password", options.password_env, options.password_file)
+    context = _context(options) if options.tls else None
+    _paho()
+    return password, context
 
 
 def _context(options: BrokerOptions) -> ssl.SSLContext:

@@ -21,16 +21,19 @@ stand in none: only the names of environment variables and files that hold them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from streamer.errors import OptionError
 from streamer.notify.base import Channel
-from streamer.notify.broker import BrokerOptions
+from streamer.notify.broker import BrokerOptions, credentials
 from streamer.notify.command import Command, CommandOptions
 from streamer.notify.mqtt import Mqtt, MqttOptions, OnCommand
 from streamer.notify.webhook import Webhook, WebhookOptions
+
+T = TypeVar("T")
 
 TYPES = ("webhook", "mqtt", "command")
 _TEXTS = frozenset({
@@ -56,20 +59,45 @@ def channel_from_mapping(
     has none; ``on_command`` is for channels that can be asked for something. Raises `OptionError` for a key that is
     missing, unknown or of the wrong kind, and what the channels raise.
     """
-    kind = mapping.get("type")
-    if kind not in TYPES:
-        raise OptionError(f"{where}.type", kind, f"one of {', '.join(TYPES)}")
+    with _placed(where):
+        match _read(mapping, base_url):
+            case WebhookOptions() as options:
+                return Webhook(name, options)
+            case MqttOptions() as options:
+                return Mqtt(name, options, on_command=on_command)
+            case options:
+                return Command(name, options)
+
+
+def check_channel(name: str, mapping: Mapping[str, Any], where: str) -> None:
+    """Raises what `channel_from_mapping` would, and connects to nothing."""
+    with _placed(where):
+        match _read(mapping):
+            case WebhookOptions() as options:
+                Webhook(name, options).close()
+            case MqttOptions() as options:
+                credentials(options.broker)
+
+
+@contextmanager
+def _placed(where: str) -> Iterator[None]:
     try:
-        values = {"base_url": base_url, **mapping} if base_url is not None else dict(mapping)
-        _check_keys(mapping, str(kind))
-        if kind == "webhook":
-            return Webhook(name, _options(WebhookOptions, values, ("url",)))
-        if kind == "mqtt":
-            broker = _options(BrokerOptions, values, ("host",))
-            return Mqtt(name, _options(MqttOptions, {**values, "broker": broker}), on_command=on_command)
-        return Command(name, _options(CommandOptions, {**values, "argv": _argv(values.get("argv"))}))
+        yield
     except OptionError as error:
         raise OptionError(f"{where}.{error.option}", error.value, error.expected) from error.__cause__
+
+
+def _read(mapping: Mapping[str, Any], base_url: str | None = None) -> WebhookOptions | MqttOptions | CommandOptions:
+    kind = mapping.get("type")
+    if kind not in TYPES:
+        raise OptionError("type", kind, f"one of {', '.join(TYPES)}")
+    values = {"base_url": base_url, **mapping} if base_url is not None else dict(mapping)
+    _check_keys(mapping, str(kind))
+    if kind == "webhook":
+        return _options(WebhookOptions, values, ("url",))
+    if kind == "mqtt":
+        return _options(MqttOptions, {**values, "broker": _options(BrokerOptions, values, ("host",))})
+    return _options(CommandOptions, {**values, "argv": _argv(values.get("argv"))})
 
 
 def _known_keys(kind: str) -> set[str]:
@@ -93,11 +121,11 @@ def _check_keys(mapping: Mapping[str, Any], kind: str) -> None:
                 raise OptionError(key, "***" if key in ("url", "host") else value, expected)
 
 
-def _options(kind: type[Any], values: Mapping[str, Any], required: Sequence[str] = ()) -> Any:
+def _options(kind: type[T], values: Mapping[str, Any], required: Sequence[str] = ()) -> T:
     for key in required:
         if key not in values:
             raise OptionError(key, None, "a value: it is missing")
-    names = {field.name for field in fields(kind)}
+    names = {field.name for field in fields(cast("type[Any]", kind))}
     return kind(**{key: value for key, value in values.items() if key in names})
 
 

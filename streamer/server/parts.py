@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from streamer.errors import OptionError
+from streamer.gemma.schemas import checked_schema
 from streamer.results import Detection
 from streamer.tasks import CAPTION_PROMPT, COMPARE_PROMPT, READ_PROMPT, Kind, Task
 
@@ -32,12 +33,17 @@ class Strict(BaseModel):
 class TaskPart(Strict):
     """A task as viewers see and set it. ``prompt`` of a ``detect`` task is made from ``labels``."""
 
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
+
     kind: Kind
     name: Name | None = None
     prompt: Words | None = None
     labels: Annotated[tuple[Label, ...], Field(max_length=100)] = ()
     max_tokens: int | None = None
     frames: int | None = None
+    json_schema: dict[str, Any] | None = Field(
+        default=None, alias="schema", description="A JSON schema that the answer follows"
+    )
 
     @classmethod
     def of(cls, task: Task) -> TaskPart:
@@ -48,12 +54,15 @@ class TaskPart(Strict):
             labels=tuple(label[:60] for label in task.labels[:100]),
             max_tokens=task.max_tokens,
             frames=task.frames,
+            schema=None if task.schema is None else dict(task.schema),
         )
 
     def task(self) -> Task:
-        """Raises `OptionError` for a question without words and for limits out of range."""
+        """Raises `OptionError` for a question without words, limits out of range and what is no schema."""
         task = self._plain()
-        return replace(task, name=self.name or task.name, max_tokens=self.max_tokens or task.max_tokens)
+        given = {name: value for name in ("name", "max_tokens", "frames") if (value := getattr(self, name)) is not None}
+        schema = None if self.json_schema is None else checked_schema(self.json_schema)
+        return replace(task, **given, schema=schema)
 
     def _plain(self) -> Task:
         words = (self.prompt or "").strip()

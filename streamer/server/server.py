@@ -200,6 +200,11 @@ class Server:
         await asyncio.sleep(0.01)  # in which the loop closes them
 
 
+def check_port(host: str, port: int) -> None:
+    """Raises `OptionError` for an address or port that cannot be had now."""
+    _listen(host, port).close()
+
+
 def _listen(host: str, port: int) -> socket.socket:
     """A listening socket whose connections keep little unsent and give up on peers that vanished."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -12,7 +12,7 @@ import pytest
 from streamer.errors import OptionError
 from streamer.notify import configure
 from streamer.notify.command import Command
-from streamer.notify.configure import channel_from_mapping
+from streamer.notify.configure import channel_from_mapping, check_channel
 from streamer.notify.mqtt import Mqtt
 from streamer.notify.webhook import Webhook
 from tests.notify.receivers import Receiver, free_port
@@ -101,3 +101,6 @@ def test_what_is_wrong_is_said_with_its_place(text: str, words: str) -> None:
     with pytest.raises(OptionError, match=rf"^streamer\.toml: channels\.phone\.{words}") as caught:
         channel(text)
     assert "hunter2" not in f"{caught.value} {caught.value!r} {caught.value.__cause__!r}"
+    with pytest.raises(OptionError) as checked:
+        check_channel("phone", tomllib.loads(text), "streamer.toml: channels.phone")
+    assert str(checked.value) == str(caught.value)

@@ -74,7 +74,8 @@ def opened(rig: Rig, open_page: OpenPage, token: str = OWNER, **options: Any) ->
 
 
 def test_a_preset_fills_tasks_prompt_and_budget_and_can_be_taken_back(rig: Rig, open_page: OpenPage) -> None:
-    rig.station.change(NAME, lambda settings: settings.with_task(Task.ask("Mine?", name="mine")))
+    mine = Task.ask("Mine?", name="mine", schema={"type": "object", "properties": {"cars": {"type": "integer"}}})
+    rig.station.change(NAME, lambda settings: settings.with_task(mine))
     page = opened(rig, open_page)
     page.get_by_role("button", name="Count people and cars").click()
     follow(page, lambda: rig.settings.budget == 560)
@@ -88,13 +89,15 @@ def test_a_preset_fills_tasks_prompt_and_budget_and_can_be_taken_back(rig: Rig, 
     follow(page, lambda: [task.kind for task in rig.settings.tasks] == ["compare", "ask"])
     page.get_by_role("button", name="Undo").click()
     follow(page, lambda: [task.name for task in rig.settings.tasks] == ["caption", "detect", "mine"])
+    assert rig.settings.tasks[-1] == mine
     assert (rig.settings.budget, rig.settings.tasks[1].labels) == (70, ("car", "dog"))
     follow(page, lambda: pressed.count() == 0)
 
 
 def test_an_answer_goes_with_its_question(rig: Rig, open_page: OpenPage) -> None:
     """Also while no new one comes: the analysis is paused."""
-    rig.station.change(NAME, lambda settings: settings.with_task(Task.ask("Mine?", name="mine")))
+    mine = Task.ask("Mine?", name="mine", schema={"type": "object", "properties": {"cars": {"type": "integer"}}})
+    rig.station.change(NAME, lambda settings: settings.with_task(mine))
     page = opened(rig, open_page)
     said(page, "Mine?")
     page.get_by_role("button", name="Pause analysis").click()

@@ -17,6 +17,10 @@ from tests.server.looking import OpenPage, follow, said, shows
 from tests.server.rig import Camera, eventually, refused
 
 CAPTION = "#said .said-caption"
+DRAWN = """(({width, height}, context) =>
+    context.getImageData(0, 0, width, height).data.filter((value, place) => place % 4 === 3 && value > 0).length)
+    (document.querySelector('#stage .boxes'), document.querySelector('#stage .boxes').getContext('2d'))"""
+"""How many pixels boxes cover."""
 FIELD = {"caption": "#task-caption", "detect": "#task-detect", "ask": "#task-ask"}
 
 
@@ -89,6 +93,25 @@ def test_answers_that_are_kept_are_marked_and_counted_and_the_gate_is_set_live(
     page.fill("#gate", "0")
     page.press("#gate", "Enter")
     shows(page, "document.querySelector('.said-reused') === null")
+
+
+def test_what_is_asked_no_more_is_shown_no_more(server: Server, monitor: Monitor, open_page: OpenPage) -> None:
+    """Also where no result comes any longer that would take its place."""
+    page = open_page(server.url)
+    said(page, "Describe this picture")
+    shows(page, f"({DRAWN}) > 0")
+    page.locator("#on-detect").press("Space")
+    shows(page, f"({DRAWN}) === 0 && !document.querySelector('#said .entry-labels')")
+    page.locator("#on-caption").press("Space")
+    said(page, "Nothing is asked of the model. Switch a task on to begin.")
+    assert "said of" not in page.inner_text("#said")
+    page.wait_for_timeout(1000)
+    assert page.evaluate(DRAWN) == 0
+    assert "said of" in page.inner_text("#timeline"), "what was said stays said"
+    page.locator("#on-detect").press("Space")
+    shows(page, f"({DRAWN}) > 0")
+    page.locator("#on-caption").press("Space")
+    said(page, "Describe this picture")
 
 
 def test_what_the_server_refuses_is_said_in_place(server: Server, monitor: Monitor, open_page: OpenPage) -> None:

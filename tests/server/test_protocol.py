@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,8 +22,9 @@ from streamer.server import protocol
 from streamer.server.parts import TaskPart
 from streamer.server.picture import HEADER_BYTES, parse_picture, picture_message
 from streamer.settings import StreamSettings
-from streamer.tasks import Task
+from streamer.tasks import Kind, Task
 
+SCHEMA = {"type": "object", "properties": {"cars": {"type": "integer"}}, "required": ["cars"]}
 DOCUMENT = Path(__file__).parents[2] / "docs" / "protocol.md"
 EXAMPLES = re.findall(r"### (\w+)\n(?:(?!###).)*?```json\n(.*?)\n```\n", DOCUMENT.read_text(), re.DOTALL)
 TOLD = {model.model_fields["type"].default: model for model in get_args(protocol.Told)}
@@ -105,11 +108,26 @@ def test_what_is_no_picture_is_refused(message: bytes) -> None:
         Task.check("Is it day?"),
         Task.read(),
         Task.compare(frames=4),
+        replace(Task.ask("And now?"), frames=3),
+        Task.ask("How many?", schema=SCHEMA),
     ],
 )
 def test_tasks_come_back_as_they_were(task: Task) -> None:
     text = TaskPart.of(task).model_dump_json()
     assert TaskPart.model_validate_json(text).task() == task
+
+
+@pytest.mark.parametrize(
+    ("kind", "schema", "words"),
+    [
+        ("ask", {"cars": 1}, "a JSON schema that can be followed: it has none of"),
+        ("ask", json.loads('{"items": ' * 120 + "{}" + "}" * 120), "parts lie in parts"),
+        ("detect", {"type": "object"}, "boxes have their own form"),
+    ],
+)
+def test_what_is_no_schema_of_a_task_is_refused(kind: Kind, schema: dict[str, Any], words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        TaskPart(kind=kind, prompt="How many?", schema=schema).task()
 
 
 def test_changes_leave_the_rest_alone() -> None:

@@ -33,7 +33,7 @@ import { parsePicture } from "./wire.js";
 const TICK_MS = 200;
 
 const connection = new Connection(takeToken());
-const store = new Store();
+const store = new Store(() => connection.now());
 const player = new Player(store, () => connection.now());
 const stage = new Stage(byId("stage"));
 const note = new Note(byId("stage"), () => headAck.follow(connection.command("restart", { stream: store.selected })));
@@ -191,7 +191,7 @@ store.addEventListener("stream", ({ detail }) => detail === store.selected && sh
 store.addEventListener("result", ({ detail }) => {
   player.learn(detail);
   if (detail !== store.selected) return;
-  timeline.add(store.newest(detail), store.current);
+  timeline.add(store.results(detail).at(-1), store.current);
   showResult();
 });
 player.addEventListener("picture", ({ detail }) => {

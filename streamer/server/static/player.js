@@ -96,11 +96,12 @@ export class Player extends EventTarget {
   // What to draw over the picture that is shown.
   boxes(name, now) {
     const shown = this.#reels.get(name)?.shown;
-    const results = this.store.results(name);
+    const results = this.store.seen(name);
     const newest = results.at(-1) ?? null;
     const stream = this.store.streams.get(name);
     const held = this.behind(name) > 0 && shown;
-    const carried = held || !shown ? null : this.#carried.at(name, shown.captured);
+    const asked = newest?.detections.length || !this.store.results(name).at(-1)?.detections.length;
+    const carried = held || !shown || !asked ? null : this.#carried.at(name, shown.captured);
     const { before, detections } = held
       ? boxesAt(results, shown.captured)
       : { before: newest, detections: carried?.detections ?? newest?.detections ?? [] };

@@ -6,6 +6,9 @@ import { otherAnswers } from "./words.js";
 
 const namesOf = (stream) => (stream?.settings.tasks ?? []).map((task) => task.name);
 
+// Nothing that it says is asked any longer.
+const unsaid = ({ answers, notes, detections }) => !detections.length && !Object.keys(answers).length && !Object.keys(notes).length;
+
 export class Said {
   #root;
   #shown = "";
@@ -22,12 +25,11 @@ export class Said {
   }
 
   #words(result, stream) {
+    if (stream && !result.error && unsaid(result)) return this.#nothing(stream);
     const parts = [];
     if (result.error) parts.push(el("p", { class: "fault", text: `This frame could not be analysed. ${result.error}` }));
     if (result.caption) parts.push(el("p", { class: "said-caption", text: result.caption }));
-    const asked = namesOf(stream);
-    for (const [question, words, name] of otherAnswers(result, stream)) {
-      if (!asked.includes(name) && !name.startsWith("rule:")) continue; // to what is asked no more
+    for (const [question, words] of otherAnswers(result, stream)) {
       parts.push(el("p", { class: "said-answer" }, el("b", { text: `${question} ` }), words));
     }
     if (result.detections.length) parts.push(legend(result.detections));

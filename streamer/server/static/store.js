@@ -1,5 +1,7 @@
 // What the page knows: the server's word, nothing invented. A snapshot replaces all of it.
 
+import { sameTasks, stillAsked } from "./asked.js";
+
 const RESULTS_KEPT = 200;
 const ALERTS_KEPT = 200;
 
@@ -10,7 +12,16 @@ export class Store extends EventTarget {
   streams = new Map();
   selected = null;
   #results = new Map();
+  // Stream -> its results for the picture of now, and since when its tasks are what they are.
+  #seen = new Map();
+  #changed = new Map();
   #alerts = new Map();
+
+  // clock(): the server's time, Unix seconds.
+  constructor(clock) {
+    super();
+    this.clock = clock;
+  }
 
   get current() {
     return this.streams.get(this.selected) ?? null;
@@ -21,8 +32,14 @@ export class Store extends EventTarget {
     return this.#results.get(name) ?? [];
   }
 
+  // As `results`, the last one without what nobody asks any longer.
+  seen(name) {
+    return this.#seen.get(name) ?? [];
+  }
+
+  // Of those seen.
   newest(name) {
-    return this.results(name).at(-1) ?? null;
+    return this.seen(name).at(-1) ?? null;
   }
 
   // Those that go on or that nobody has acknowledged, newest first.
@@ -80,6 +97,8 @@ export class Store extends EventTarget {
   #takeSnapshot({ streams, results, alerts }) {
     this.streams = new Map(streams.map((stream) => [stream.stream, stream]));
     this.#results = new Map();
+    this.#seen = new Map();
+    this.#changed = new Map();
     results.forEach((result) => this.#keep(result));
     if (!this.streams.has(this.selected)) this.selected = this.streams.keys().next().value ?? null;
     this.#alerts = new Map((alerts ?? []).map((alert) => [alert.alert, alert]));
@@ -91,13 +110,17 @@ export class Store extends EventTarget {
     const known = this.streams.get(stream.stream);
     if (known && known.number === stream.number && known.sequence > stream.sequence) return;
     this.streams.set(stream.stream, stream);
+    if (known && !sameTasks(known.settings.tasks, stream.settings.tasks)) {
+      this.#changed.set(stream.stream, this.clock());
+      this.#see(stream.stream);
+    }
     if (this.selected === null) this.selected = stream.stream;
     this.#tell(known ? "stream" : "streams", stream.stream);
   }
 
   #drop(name) {
     this.streams.delete(name);
-    this.#results.delete(name);
+    for (const kept of [this.#results, this.#seen, this.#changed]) kept.delete(name);
     if (this.selected === name) this.selected = this.streams.keys().next().value ?? null;
     this.#tell("streams");
   }
@@ -107,6 +130,16 @@ export class Store extends EventTarget {
     kept.push(result);
     if (kept.length > RESULTS_KEPT) kept.shift();
     this.#results.set(result.stream, kept);
+    this.#see(result.stream);
+  }
+
+  #see(name) {
+    const kept = this.results(name);
+    const newest = kept.at(-1);
+    const tasks = this.streams.get(name)?.settings.tasks;
+    if (!newest || !tasks) return;
+    const boxes = newest.captured > (this.#changed.get(name) ?? 0);
+    this.#seen.set(name, [...kept.slice(0, -1), stillAsked(newest, tasks, boxes)]);
   }
 
   #tell(type, detail) {

@@ -67,13 +67,23 @@ export function labelCounts(detections) {
 export function answerWords(value) {
   if (value === null || value === undefined) return "no answer";
   if (typeof value === "string") return value;
-  if (typeof value === "object" && "answer" in value) {
-    const verdict = value.answer === true ? "Yes" : value.answer === false ? "No" : "Unclear";
+  if (typeof value === "object" && (value.answer === null || typeof value.answer === "boolean")) {
+    const verdict = value.answer === null ? "Unclear" : value.answer ? "Yes" : "No";
     const words = value.reason ?? value.text;
     if (!words) return verdict;
     return words.toLowerCase().startsWith(verdict.toLowerCase()) ? words : `${verdict}: ${words}`;
   }
-  return JSON.stringify(value);
+  return formWords(value);
+}
+
+// A document as a line: "cars: 2, colours: red, blue"; what lies deeper as JSON.
+function formWords(value, inside = false) {
+  if (value === null) return "none";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (typeof value !== "object") return String(value);
+  if (Array.isArray(value) && value.every((one) => typeof one !== "object")) return value.map((one) => formWords(one)).join(", ");
+  if (inside || Array.isArray(value)) return JSON.stringify(value);
+  return Object.entries(value).map(([name, part]) => `${name}: ${formWords(part, true)}`).join(", ");
 }
 
 // The answers that are neither the caption nor the boxes: [question, words].

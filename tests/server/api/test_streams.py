@@ -157,6 +157,9 @@ def test_tasks_are_set_one_by_one(client: httpx.Client) -> None:
     again = client.put(f"{path}/how%2Fmany", json={"kind": "ask", "prompt": "How many cars?", "name": "how/many"})
     assert TaskPart.model_validate(again.json()).prompt == "How many cars?"
     assert [task["name"] for task in client.get(path).json()["tasks"]] == ["caption", "detect", "how/many"]
+    schema = {"type": "object", "properties": {"cars": {"type": ["integer", "null"]}}, "required": ["cars"]}
+    held = client.put(f"{path}/how%2Fmany", json={"kind": "ask", "prompt": "How many?", "schema": schema})
+    assert held.json()["schema"] == client.get(path).json()["tasks"][2]["schema"] == schema
     assert client.delete(f"{path}/how%2Fmany").status_code == 204
     problem(client.delete(f"{path}/how%2Fmany"), 404)
 
@@ -165,4 +168,6 @@ def test_a_task_of_another_name_or_without_words_is_refused(client: httpx.Client
     path = "/api/v1/streams/gate/tasks"
     assert problem(client.put(f"{path}/a", json={"kind": "caption", "name": "b"}), 422)["field"] == "name"
     problem(client.put(f"{path}/a", json={"kind": "ask"}), 422)
+    refused = problem(client.put(f"{path}/a", json={"kind": "ask", "prompt": "How many?", "schema": {"cars": 1}}), 422)
+    assert "a JSON schema that can be followed" in refused["detail"]
     problem(client.put(f"{path}/{'a' * 101}", json={"kind": "caption"}), 422)
