@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from streamer.alerts import Alert, Phase
+from streamer.alertbook import AlertBook, new_id
+from streamer.alerts import Alert
 from streamer.analyzer import Job
 from streamer.clips import ClipOptions, ClipWriter
 from streamer.display import encode_jpeg
-from streamer.errors import HistoryError, OptionError, StreamerError
+from streamer.errors import OptionError, StreamerError
 from streamer.frames import Frame
 from streamer.monitor import Event, Monitor, StreamRemoved
 from streamer.outputs.drawing import draw_detections
@@ -33,13 +33,8 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING = 256
 """Results that may wait here; beyond them the oldest is dropped and counted."""
-MAX_UNSAVED = 1000
-"""Messages of alerts that wait for a history that does not take them; beyond them the oldest is lost, and logged."""
 TICK_SECONDS = 1.0
 CLOSE_SECONDS = 2.0
-
-Told = Callable[[Alert], None]
-"""Hears of every change of an alert, once it is in the history; on this module's thread."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,28 +75,21 @@ class Alerting:
         wake: Callable[[], None] = lambda: None,
     ) -> None:
         """``channels()``: names of all channels; ``wake()`` says that there are new notices for them."""
-        self._monitor, self._history = monitor, history
-        self._channels, self._wake_channels = channels, wake
+        self._monitor, self._history, self._channels = monitor, history, channels
         self._lock = threading.RLock()
         self._rules: dict[str, Rule] = {}
         self._streams: dict[str, _Stream] = {}
-        self._alerts: dict[str, Alert] = {}
-        """Those that go on, or that something is still to come for."""
         self._running: dict[tuple[str, str], str] = {}
         """(rule, stream) -> id of the alert that goes on."""
-        self._pending: Counter[str] = Counter()
-        """Id -> how many updates are still to come."""
-        self._unsaved: deque[tuple[Alert, tuple[str, ...]]] = deque(maxlen=MAX_UNSAVED)
-        self._stuck = False
-        """Whether the history did not take the newest one."""
-        self._told: tuple[Told, ...] = ()
         self._waiting: deque[_Seen] = deque()
         self._ready = threading.Condition()
         self._closing = False
         self.dropped = 0
         """Results that came faster than they could be handled."""
+        self.book = AlertBook(history, self._lock, self._channels_of, wake)
+        """What became of alerts; who wants to hear of them subscribes there."""
         self.clips = ClipWriter(history, self._clip_done, clips)
-        self._end_left_over()
+        self.book.end_left_over()
         self.set_rules(rules)
         self._unfollow = (monitor.follow(self._put), monitor.subscribe(self._hear))
         self._thread = threading.Thread(target=self._work, name="alerts", daemon=True)
@@ -145,47 +133,6 @@ class Alerting:
                 for rule, watcher in stream.watchers.items()
             }
 
-    def acknowledge(self, id: str, by: str) -> Alert:
-        """A person took note of the alert: in the history when this returns. Raises `OptionError` for an unknown id
-        and `HistoryError`."""
-        with self._lock:
-            alert = self._history.acknowledge(id, by, time.time())
-            if id in self._alerts:
-                self._alerts[id] = alert
-        self._tell(alert)
-        return alert
-
-    def find(self, id: str) -> Alert | None:
-        """Raises `HistoryError`."""
-        with self._lock:
-            if id in self._alerts:
-                return self._alerts[id]
-        try:
-            return self._history.alert(id)
-        except OptionError:
-            return None
-
-    def unacknowledged(self, limit: int) -> list[Alert]:
-        """The newest ones that go on or that nobody took note of, oldest first; none where the history fails."""
-        try:
-            found = {alert.id: alert for alert in self._history.alerts(unacknowledged=True, limit=limit)}
-            found |= {alert.id: alert for alert in self._history.open_alerts()}
-        except HistoryError as error:
-            log.warning("%s", error)
-            return []
-        return sorted(found.values(), key=lambda alert: alert.started_at)[-limit:]
-
-    def subscribe(self, told: Told) -> Callable[[], None]:
-        """Calls ``told`` with every change of an alert from now on; the returned function ends that."""
-        with self._lock:
-            self._told = (*self._told, told)
-
-        def unsubscribe() -> None:
-            with self._lock:
-                self._told = tuple(other for other in self._told if other is not told)
-
-        return unsubscribe
-
     def close(self) -> None:
         """Ends running alerts and all threads within 5 s; calling it again does nothing."""
         for end in self._unfollow:
@@ -197,8 +144,7 @@ class Alerting:
         if self._thread.is_alive():
             log.warning("the thread of the alerts is still busy")
         self.clips.close()
-        with self._lock:
-            self._save_again()
+        self.book.save_again()
 
     def __enter__(self) -> Self:
         return self
@@ -268,7 +214,7 @@ class Alerting:
                     self._apply(watcher, watcher.pass_time(now))
             for id in self._running.values():
                 self.clips.extend(id)
-            self._save_again()
+            self.book.save_again()
 
     def _end_all(self) -> None:
         with self._lock:
@@ -326,7 +272,7 @@ class Alerting:
         alert = self._with_snapshot(alert, frame)
         alert = self._with_clip(alert, frame)
         self._running[rule.name, name] = alert.id
-        self._publish(alert, rule)
+        self.book.begin(alert)
         if rule.describe and alert.description is None:
             self._describe(alert, frame)
 
@@ -347,7 +293,7 @@ class Alerting:
         moment = None if frame is None else frame.captured_at
         fault = self.clips.begin(alert.id, alert.stream, self._monitor.ring(alert.stream), alert.started_at, moment)
         if fault is None:
-            self._pending[alert.id] += 1
+            self.book.expect(alert.id)
             return alert
         return replace(alert, faults={**alert.faults, "clip": fault})
 
@@ -362,94 +308,30 @@ class Alerting:
                 fault = result.error if result.caption is None else None
             except CancelledError:
                 changes, fault = {}, "the program ended"
-            self._come(alert.id, changes, "description", fault)
+            self.book.come(alert.id, changes, "description", fault)
 
         try:
             budget = self._monitor.status(alert.stream).settings.budget
             job = Job(frame, (Task.caption(),), 280 if budget == "auto" else budget)
             future = self._monitor.submit(job)
         except StreamerError as error:
-            self._change(alert.id, {}, "description", str(error))
+            self.book.change(alert.id, {}, "description", str(error))
             return
-        self._pending[alert.id] += 1
+        self.book.expect(alert.id)
         future.add_done_callback(described)
 
     def _end(self, watcher: RuleWatcher, change: Change) -> None:
         id = self._running.pop((watcher.rule.name, watcher.stream), None)
         if id is not None:
-            self._change(id, {"ended_at": change.at})
+            self.book.change(id, {"ended_at": change.at})
 
     def _clip_done(self, id: str, name: str | None, fault: str | None) -> None:
-        self._come(id, {"clip": name}, "clip", fault)
+        self.book.come(id, {"clip": name}, "clip", fault)
 
-    def _come(self, id: str, changes: dict[str, Any], what: str, fault: str | None) -> None:
-        """Something that was to come has come."""
-        with self._lock:
-            self._pending[id] -= 1
-            self._change(id, changes, what, fault)
-
-    def _change(self, id: str, changes: Mapping[str, Any], what: str = "", fault: str | None = None) -> None:
-        alert = self._alerts.get(id)
-        if alert is None:
-            return
-        faults = alert.faults if fault is None else {**alert.faults, what: fault}
-        ended = changes.get("ended_at", alert.ended_at)
-        phase: Phase = "update" if ended is None else "end"
-        changed = replace(
-            alert, **changes, faults=faults, phase=phase, revision=alert.revision + 1, updated_at=time.time()
-        )
-        self._publish(changed, self._rules.get(alert.rule))
-
-    def _publish(self, alert: Alert, rule: Rule | None) -> None:
-        self._alerts[alert.id] = alert
-        if alert.ended_at is not None and self._pending[alert.id] <= 0:
-            del self._alerts[alert.id], self._pending[alert.id]
-        names = self._channels()
-        wanted = tuple(name for name in names if rule is None or not rule.channels or name in rule.channels)
-        if len(self._unsaved) == MAX_UNSAVED:
-            lost = self._unsaved[0][0]
-            log.error("the history takes nothing: a message of alert %s of rule %s is lost", lost.id, lost.rule)
-        self._unsaved.append((alert, wanted))
-        self._save_again()
-
-    def _save_again(self) -> None:
-        """Into the history in order, then to whoever listens."""
-        while self._unsaved:
-            alert, channels = self._unsaved[0]
-            try:
-                kept = self._history.put_alert(alert, channels)
-            except HistoryError as error:
-                if not self._stuck:
-                    log.warning("alerts wait for the history, that of rule %s first: %s", alert.rule, error)
-                self._stuck = True
-                return
-            self._stuck = False
-            self._unsaved.popleft()
-            if alert.id in self._alerts and self._alerts[alert.id].revision <= kept.revision:
-                self._alerts[alert.id] = kept
-            self._wake_channels()
-            self._tell(kept)
-
-    def _end_left_over(self) -> None:
-        """Alerts that went on when an earlier run was cut off."""
-        now = time.time()
-        for alert in self._history.open_alerts():
-            faults = {**alert.faults, "end": "the program ended before the alert did"}
-            revision = alert.revision + 1
-            ended = replace(alert, phase="end", ended_at=now, updated_at=now, revision=revision, faults=faults)
-            self._publish(ended, None)
-
-    def _tell(self, alert: Alert) -> None:
-        for told in self._told:
-            try:
-                told(alert)
-            except Exception:  # a listener's fault is its own
-                log.exception("a listener failed on alert %s", alert.id)
-
-
-def new_id() -> str:
-    """32 hexadecimal digits, unique everywhere, rising with time."""
-    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+    def _channels_of(self, rule: str | None) -> tuple[str, ...]:
+        """Names of the channels that hear of the rule; a rule that is gone is told to all."""
+        known = None if rule is None else self._rules.get(rule)
+        return tuple(name for name in self._channels() if known is None or not known.channels or name in known.channels)
 
 
 def _picture(frame: Frame) -> Any:

@@ -90,7 +90,7 @@ def no_thread_is_left() -> Iterator[None]:
 
 def told(station: Station) -> list[Alert]:
     heard: list[Alert] = []
-    station.alerting.subscribe(heard.append)
+    station.alerting.book.subscribe(heard.append)
     return heard
 
 
@@ -251,13 +251,13 @@ def test_an_acknowledgement_is_kept_and_goes_on_with_the_alert(run: Callable[...
     heard = told(station)
     scene.ladder = True
     eventually(lambda: bool(heard))
-    station.alerting.acknowledge(heard[0].id, "anna")
+    station.alerting.book.acknowledge(heard[0].id, "anna")
     scene.ladder = False
     eventually(lambda: heard[-1].phase == "end")
     assert heard[-1].acknowledged_by == "anna"
     assert [alert.revision for alert in heard] == sorted({alert.revision for alert in heard})
     with pytest.raises(OptionError):
-        station.alerting.acknowledge("0" * 32, "anna")
+        station.alerting.book.acknowledge("0" * 32, "anna")
 
 
 def test_a_command_is_told_of_the_alert(run: Callable[..., Station], scene: Scene, tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ entry = StreamEntry("gate", "synthetic:?live=1", StreamSettings(tasks=(), fps=10
 model = ScriptedModel(lambda request: '{"answer": "yes", "reason": "always"}', structured=True)
 rule = Rule("ladder", "Is someone on the ladder?", confirm=1)
 station = Station(model, Configuration(streams=(entry,), rules=(rule,), data=Path(sys.argv[1])))
-station.alerting.subscribe(lambda alert: print(alert.id, alert.revision, flush=True))
+station.alerting.book.subscribe(lambda alert: print(alert.id, alert.revision, flush=True))
 time.sleep(60)
 """
 

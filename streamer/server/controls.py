@@ -92,4 +92,4 @@ class StationControls:
         self._station.remove(stream)
 
     def acknowledge(self, alert: str, by: str) -> None:
-        self._station.alerting.acknowledge(alert, by)
+        self._station.alerting.book.acknowledge(alert, by)

@@ -23,6 +23,7 @@ from streamer.server.access import Access
 from streamer.server.controls import Controls
 from streamer.server.inbox import Inbox
 from streamer.server.looking import Looking
+from streamer.server.messages import alert_message, boxes_message, result_message, stream_message
 from streamer.server.outbox import Outbox
 from streamer.server.picture import packet_message, picture_message
 from streamer.settings import StreamSettings, StreamStatus
@@ -90,9 +91,9 @@ class Hub:
         self._inbox = Inbox(asyncio.get_running_loop(), self._deliver, self._send_all_away)
         unsubscribe = [self._monitor.subscribe(self._inbox.put)]
         if self._alerting is not None:
-            unsubscribe.append(self._alerting.subscribe(self._inbox.put))
-            for alert in self._alerting.unacknowledged(ALERTS_KEPT):
-                self._keep_alert(protocol.alert_message(alert))
+            unsubscribe.append(self._alerting.book.subscribe(self._inbox.put))
+            for alert in self._alerting.book.unacknowledged(ALERTS_KEPT):
+                self._keep_alert(alert_message(alert))
 
         def end_all() -> None:
             for end in unsubscribe:
@@ -146,7 +147,7 @@ class Hub:
 
     def _snapshot(self, access: Access) -> protocol.Snapshot:
         statuses = [status for status in self._monitor.statuses() if access.sees(status.name)]
-        streams = tuple(protocol.stream_message(status) for status in statuses)
+        streams = tuple(stream_message(status) for status in statuses)
         results = tuple(result for name, recent in self._recent.items() if access.sees(name) for result in recent)
         alerts = tuple(alert for alert in self._alerts.values() if access.sees(alert.stream))
         return protocol.Snapshot(time=time.time(), streams=streams, results=results, alerts=alerts)
@@ -198,7 +199,7 @@ class Hub:
 
     def _deliver_boxes(self, boxes: CarriedBoxes) -> None:
         if boxes.stream in self._numbers:
-            text = cache(lambda: protocol.boxes_message(boxes).model_dump_json())
+            text = cache(lambda: boxes_message(boxes).model_dump_json())
             for viewer in self._viewers:
                 viewer.looking.boxes(boxes, text)
 
@@ -211,14 +212,14 @@ class Hub:
     def _deliver_result(self, result: FrameResult) -> None:
         if result.stream not in self._numbers:
             return
-        message = protocol.result_message(result)
+        message = result_message(result)
         self._recent.setdefault(result.stream, deque(maxlen=RESULTS_KEPT)).append(message)
         text = message.model_dump_json()
         for viewer in self._seeing(result.stream):
             viewer.outbox.put_event(text)
 
     def _deliver_alert(self, alert: Alert) -> None:
-        message = protocol.alert_message(alert)
+        message = alert_message(alert)
         self._keep_alert(message)
         text = message.model_dump_json()
         for viewer in self._seeing(alert.stream):
@@ -240,7 +241,7 @@ class Hub:
         if known is not None and known != status.number:  # another stream of that name took its place
             self._forget(StreamRemoved(status.name, known))
         self._numbers[status.name] = status.number
-        text = protocol.stream_message(status).model_dump_json()
+        text = stream_message(status).model_dump_json()
         for viewer in self._seeing(status.name):
             viewer.outbox.put_state(status.name, text)
 
@@ -307,7 +308,7 @@ class Hub:
 
     def _acknowledge(self, access: Access, id: str) -> None:
         """An alert that may not be seen is like one that does not exist."""
-        alert = None if self._alerting is None else self._alerting.find(id)
+        alert = None if self._alerting is None else self._alerting.book.find(id)
         if alert is not None and not access.sees(alert.stream):
             raise OptionError("alert", id, "an alert that is there")
         self._controls.acknowledge(id, access.name)

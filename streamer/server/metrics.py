@@ -111,7 +111,7 @@ class Metrics:
         """(stream, rule, severity) -> alerts that began."""
         self._store: _Store | None = None
         self._process = psutil.Process()
-        self._unsubscribe = (station.monitor.subscribe(self._hear), station.alerting.subscribe(self._told))
+        self._unsubscribe = (station.monitor.subscribe(self._hear), station.alerting.book.subscribe(self._told))
 
     def close(self) -> None:
         """Follows no more."""

@@ -19,6 +19,7 @@ from streamer.errors import OptionError
 from streamer.geometry import Box
 from streamer.results import Detection, FrameResult, Timings
 from streamer.server import protocol
+from streamer.server.messages import result_message
 from streamer.server.parts import TaskPart
 from streamer.server.picture import HEADER_BYTES, parse_picture, picture_message
 from streamer.settings import StreamSettings
@@ -63,7 +64,7 @@ def test_every_message_has_an_example() -> None:
 
 @given(results)
 def test_results_come_back_as_they_were(result: FrameResult) -> None:
-    message = protocol.result_message(result)
+    message = result_message(result)
     back = protocol.parse_told(message.model_dump_json())
     assert back == message
     assert isinstance(back, protocol.Result)

@@ -67,7 +67,7 @@ def get_alert(api: Api, access: Viewer, alert: Name) -> AlertLife:
 def acknowledge_alert(api: Api, access: Viewer, alert: Name) -> AlertPart:
     """Somebody took note of it: whoever may see its stream, under the name of his token. The first one counts."""
     _find(api, access, alert)
-    return AlertPart.of(api.station.alerting.acknowledge(alert, access.name))
+    return AlertPart.of(api.station.alerting.book.acknowledge(alert, access.name))
 
 
 def _find(api: Context, access: Access, id: str) -> Alert:

@@ -12,6 +12,7 @@ from streamer.history import Correction
 from streamer.results import FrameResult
 from streamer.server import protocol
 from streamer.server.access import Role
+from streamer.server.messages import result_message
 from streamer.server.parts import Budget, DetectionPart, Part, Strict, TaskPart, TimingsPart, UsagePart
 from streamer.settings import MAX_TASKS, StreamSettings
 
@@ -161,7 +162,7 @@ class Answers(Part):
 
     @classmethod
     def of(cls, result: FrameResult, **more: Any) -> Self:
-        values = protocol.result_message(result).model_dump(include=set(Answers.model_fields))
+        values = result_message(result).model_dump(include=set(Answers.model_fields))
         return cls.model_validate({**values, **more})
 
 

@@ -16,7 +16,7 @@ from streamer.server.api.identity import Admin, Api, ManagedStream, SeenStream, 
 from streamer.server.api.models import NewStream, RuleState, RuleStates, StreamChange, StreamList
 from streamer.server.api.names import quoted
 from streamer.server.api.problems import Refused
-from streamer.server.protocol import stream_message
+from streamer.server.messages import stream_message
 from streamer.settings import StreamSettings
 
 router = APIRouter(prefix="/streams", tags=["streams"])

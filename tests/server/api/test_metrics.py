@@ -111,7 +111,7 @@ def test_a_removed_stream_is_forgotten(tmp_path: Path) -> None:
     with serving(tmp_path, of_streams("gate", "yard")) as served, served.client() as client:
         metrics = served.app.state.api.metrics
         eventually(lambda: metrics._seen.keys() == {"gate", "yard"})
-        served.station.alerting._tell(alert(1, "yard"))
+        served.station.alerting.book._tell(alert(1, "yard"))
         served.station.remove("yard")
         assert metrics._seen.keys() == {"gate"}
         assert "yard" not in client.get("/metrics").text
@@ -121,7 +121,7 @@ def test_an_alert_counts_once_however_it_goes_on(tmp_path: Path) -> None:
     with serving(tmp_path, of_streams("gate")) as served, served.client() as client:
         new = alert(1)
         for change in (new, replace(new, revision=2, phase="update"), replace(new, revision=3, phase="end")):
-            served.station.alerting._tell(change)
+            served.station.alerting.book._tell(change)
         assert list(samples(client.get("/metrics").text)["streamer_alerts_total"].values()) == [1.0]
 
 
