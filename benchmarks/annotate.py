@@ -32,7 +32,7 @@ from common import arguments, report
 from decode import FPS, Clip
 from numpy.typing import NDArray
 
-from streamer.annotate import AnnotateRun, Failed, Finished
+from streamer.annotation import AnnotateRun, Failed, Finished
 from streamer.filejob import AnnotateOptions
 from streamer.models import load
 from streamer.models.base import Request, VisionModel

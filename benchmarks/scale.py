@@ -25,7 +25,7 @@ from typing import Any
 
 from common import ROOT, arguments, report
 
-from streamer.annotate import Answered, Failed
+from streamer.annotation import Answered, Failed
 from streamer.cluster.files import SpreadRun
 from streamer.cluster.spread import SpreadOptions, spread
 from streamer.filejob import AnnotateOptions

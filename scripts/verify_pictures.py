@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.ask import read_picture
 from streamer.gemma.budget import size_for
 from streamer.gemma.preprocess import ImageSettings
+from streamer.pictures import read_picture
 from streamer.sources import open_source
 
 Image = NDArray[np.uint8]

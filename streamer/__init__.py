@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streamer.analyzer import Analyzer, Job
-    from streamer.annotate import AnnotateJob, AnnotateRun, annotate
-    from streamer.ask import ask, budget_figure, compare_budgets, read_picture
+    from streamer.annotation import AnnotateJob, AnnotateRun, annotate
+    from streamer.client import Client
+    from streamer.configuration import Configuration, StreamEntry, read_configuration
     from streamer.errors import (
         MissingExtraError,
         ModelError,
@@ -21,41 +22,53 @@ if TYPE_CHECKING:
         SourceError,
         StreamerError,
     )
-    from streamer.export import export
+    from streamer.exporting import export
     from streamer.filejob import AnnotateOptions
     from streamer.frames import Frame
     from streamer.geometry import Box
-    from streamer.models import load
+    from streamer.history import History, HistoryOptions
+    from streamer.models import connect, load
     from streamer.models.base import BUDGETS, Generation, Request, VisionModel
     from streamer.monitor import Monitor
+    from streamer.pictures import ask, budget_figure, compare_budgets, read_picture
     from streamer.results import Detection, FrameResult, Timings, Usage
+    from streamer.rules import Rule
     from streamer.sampling import Sampling
     from streamer.server import Server
     from streamer.settings import StreamSettings
     from streamer.sources import Source, expand, open_source
+    from streamer.station import Station
     from streamer.tasks import Task
+    from streamer.watching import watch
 
+# No module of the package may have the name of one of these: importing it would put the module in its place.
 _HOMES = {
     "streamer.analyzer": ("Analyzer", "Job"),
-    "streamer.annotate": ("AnnotateJob", "AnnotateRun", "annotate"),
-    "streamer.ask": ("ask", "budget_figure", "compare_budgets", "read_picture"),
+    "streamer.annotation": ("AnnotateJob", "AnnotateRun", "annotate"),
+    "streamer.pictures": ("ask", "budget_figure", "compare_budgets", "read_picture"),
+    "streamer.client": ("Client",),
+    "streamer.configuration": ("Configuration", "StreamEntry", "read_configuration"),
     "streamer.errors": (
         "MissingExtraError", "ModelError", "ModelMemoryError", "OptionError", "OutputError", "SourceError",
         "StreamerError",
     ),
-    "streamer.export": ("export",),
+    "streamer.exporting": ("export",),
     "streamer.filejob": ("AnnotateOptions",),
     "streamer.frames": ("Frame",),
     "streamer.geometry": ("Box",),
-    "streamer.models": ("load",),
+    "streamer.history": ("History", "HistoryOptions"),
+    "streamer.models": ("connect", "load"),
     "streamer.models.base": ("BUDGETS", "Generation", "Request", "VisionModel"),
     "streamer.monitor": ("Monitor",),
     "streamer.results": ("Detection", "FrameResult", "Timings", "Usage"),
+    "streamer.rules": ("Rule",),
     "streamer.sampling": ("Sampling",),
     "streamer.server": ("Server",),
     "streamer.sources": ("Source", "expand", "open_source"),
     "streamer.settings": ("StreamSettings",),
+    "streamer.station": ("Station",),
     "streamer.tasks": ("Task",),
+    "streamer.watching": ("watch",),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -66,10 +79,14 @@ __all__ = [
     "AnnotateOptions",
     "AnnotateRun",
     "Box",
+    "Client",
+    "Configuration",
     "Detection",
     "Frame",
     "FrameResult",
     "Generation",
+    "History",
+    "HistoryOptions",
     "Job",
     "MissingExtraError",
     "ModelError",
@@ -78,10 +95,13 @@ __all__ = [
     "OptionError",
     "OutputError",
     "Request",
+    "Rule",
     "Sampling",
     "Server",
     "Source",
     "SourceError",
+    "Station",
+    "StreamEntry",
     "StreamSettings",
     "StreamerError",
     "Task",
@@ -92,12 +112,15 @@ __all__ = [
     "ask",
     "budget_figure",
     "compare_budgets",
+    "connect",
     "expand",
     "export",
     "load",
     "open_source",
+    "read_configuration",
     "read_picture",
-]  # fmt: skip
+    "watch",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from streamer.analyzer import Analyzer, Job
 from streamer.errors import OptionError, SourceError
-from streamer.export import check_formats, export
+from streamer.exporting import check_formats, export
 from streamer.fingerprint import fingerprint
 from streamer.gating import check_threshold, repeated
 from streamer.gemma.budget import check_budget
@@ -45,14 +45,14 @@ class AnnotateOptions:
     batch: int = 16
     """Frames that the model answers together, at most (`streamer.batching`)."""
     formats: tuple[str, ...] = ("jsonl", "mp4")
-    """Names of `streamer.export.FORMATS`; the journal (``jsonl``) is written whether it is named or not."""
+    """Names of `streamer.exporting.FORMATS`; the journal (``jsonl``) is written whether it is named or not."""
     box_grid: int = 1000
     hwaccel: str | None = None
     gate: float = 0.0
     """How much a frame must differ from the one analysed last, in 0..1; any other gets its answers again, marked as
     reused. 0 analyses every frame."""
     track: Track = "flow"
-    """How the formats' boxes get ids that last from frame to frame (`streamer.export.export`)."""
+    """How the formats' boxes get ids that last from frame to frame (`streamer.export`)."""
     restart: bool = False
     """Begin anew where a journal is there already, instead of going on with it."""
     summary: bool = False

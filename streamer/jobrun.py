@@ -6,7 +6,7 @@ import logging
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from streamer.annotate import AnnotateRun, Failed, Finished
+from streamer.annotation import AnnotateRun, Failed, Finished
 from streamer.errors import StreamerError
 from streamer.filejob import Summary
 from streamer.jobfolder import Folder, Record

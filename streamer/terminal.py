@@ -19,10 +19,10 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from streamer.ask import BudgetRow
     from streamer.doctor import Finding
     from streamer.filejob import Summary
     from streamer.outputs.base import Segment
+    from streamer.pictures import BudgetRow
     from streamer.results import FrameResult
 
 _NARROW = 80

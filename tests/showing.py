@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from streamer import terminal
-from streamer.annotate import AnnotateRun
+from streamer.annotation import AnnotateRun
 from streamer.commands.reporting import Report
 from streamer.filejob import AnnotateOptions
 from streamer.models.base import Request

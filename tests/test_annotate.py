@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -14,13 +15,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from streamer.annotate import AnnotateJob, annotate
+from streamer.annotation import AnnotateJob, annotate
 from streamer.errors import ModelError, OptionError, OutputError, SourceError
 from streamer.filejob import AnnotateOptions
 from streamer.models.base import Request
 from streamer.models.scripted import ScriptedModel
 from streamer.outputs.jsonl import read_journal, result_from_json
 from streamer.outputs.naming import output_names
+from streamer.results import FrameResult
 from streamer.sampling import Sampling
 from streamer.sources.synthetic import read_counter
 from streamer.tasks import Task
@@ -347,3 +349,25 @@ def test_no_two_sources_write_to_one_file(tmp_path: Path) -> None:
     assert output_names(addresses) == ["street", "street (2)", "Street (3)", "my.pictures", "night"]
     assert output_names(["http://me:secret@10.0.0.1/films/a%20b.mp4?token=1"]) == ["a-20b"]
     assert output_names(["synthetic:?seconds=3", "???.mp4"])[0] == "synthetic"
+
+
+def test_the_library_takes_folders_and_all_that_the_command_does(tmp_path: Path) -> None:
+    """A file that fails does not stop the others, and is said at the end."""
+    films, out = tmp_path / "films", tmp_path / "out"
+    (films / "deep").mkdir(parents=True)
+    for name in ("a.mp4", "deep/b.mp4"):
+        make_clip(films / name, even(20))
+    (films / "c.mp4").write_text("no film\n" * 100)
+    model = ScriptedModel(lambda request: "Always the same.")
+    options: dict[str, Any] = {"output": out, "formats": ("srt",), "gate": 1.0, "summary": True, "workers": 1}
+    given: list[FrameResult] = []
+    with pytest.raises(SourceError, match=r"c\.mp4: it cannot be read as a video"):
+        given.extend(annotate(films, model, sampling="2 fps", recursive=True, **options))
+    assert {result.stream for result in given} == {"a.mp4", "b.mp4"}
+    assert any(result.reused for result in given)
+    assert {"a.jsonl", "a.srt", "deep/b.srt"} <= {str(path.relative_to(out)) for path in out.rglob("*")}
+    assert "segment" in {row["type"] for row in read_journal(out / "a.jsonl")}
+    again = list(annotate([films / "a.mp4"], model, sampling="2 fps", **options))
+    assert again == [result for result in given if result.stream == "a.mp4"]
+    with pytest.raises(SourceError, match="no such file"):
+        next(iter(annotate("none.mp4", model)))

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from streamer.ask import ask, budget_figure, compare_budgets, read_picture
 from streamer.errors import ModelError, OptionError, SourceError
 from streamer.models.base import BUDGETS, Request
 from streamer.models.scripted import ScriptedModel
 from streamer.outputs.drawing import colour_of
+from streamer.pictures import ask, budget_figure, compare_budgets, read_picture
 from streamer.tasks import Task
 from tests.media import even, make_clip
 

@@ -9,9 +9,9 @@ import av
 import numpy as np
 import pytest
 
-from streamer.annotate import AnnotateJob
+from streamer.annotation import AnnotateJob
 from streamer.errors import ModelError, OptionError, OutputError, SourceError
-from streamer.export import FORMATS, export
+from streamer.exporting import FORMATS, export
 from streamer.filejob import AnnotateOptions
 from streamer.models.base import Request
 from streamer.models.scripted import ScriptedModel

@@ -12,9 +12,9 @@ from pathlib import Path
 import av
 import pytest
 
-from streamer.annotate import AnnotateJob
+from streamer.annotation import AnnotateJob
 from streamer.errors import SourceError
-from streamer.export import export, read_annotations
+from streamer.exporting import export, read_annotations
 from streamer.filejob import AnnotateOptions
 from streamer.models.base import Generation, Request
 from streamer.models.scripted import ScriptedModel

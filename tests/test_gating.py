@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streamer.annotate import AnnotateJob
+from streamer.annotation import AnnotateJob
 from streamer.errors import ModelError, OptionError
 from streamer.filejob import AnnotateOptions
 from streamer.frames import Frame

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from streamer.annotate import AnnotateJob
+from streamer.annotation import AnnotateJob
 from streamer.errors import OutputError
-from streamer.export import export
+from streamer.exporting import export
 from streamer.filejob import AnnotateOptions
 from streamer.models.base import Request
 from streamer.models.scripted import ScriptedModel

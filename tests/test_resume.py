@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from streamer.annotate import AnnotateJob, AnnotateRun, Answered, Failed, Finished, Resumed, annotate
+from streamer.annotation import AnnotateJob, AnnotateRun, Answered, Failed, Finished, Resumed, annotate
 from streamer.errors import OutputError
 from streamer.filejob import AnnotateOptions
 from streamer.models.base import Request

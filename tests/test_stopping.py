@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.annotate import AnnotateRun, Answered
+from streamer.annotation import AnnotateRun, Answered
 from streamer.filejob import AnnotateOptions
 from streamer.models.scripted import ScriptedModel
 from streamer.outputs.jsonl import read_journal

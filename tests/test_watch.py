@@ -16,7 +16,7 @@ from streamer.models.scripted import ScriptedModel
 from streamer.server.protocol import Result, Snapshot
 from streamer.settings import StreamSettings
 from streamer.tasks import Task
-from streamer.watch import sample_video, watch
+from streamer.watching import sample_video, watch
 from tests.media import even, make_clip
 
 SETTINGS = StreamSettings(tasks=(Task.caption("What is there?"),), fps=20, budget=70)

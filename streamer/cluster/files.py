@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from streamer.addresses import redact
-from streamer.annotate import AnnotateRun, End, Event, Failed, Open, Progress, Resumed
+from streamer.annotation import AnnotateRun, End, Event, Failed, Open, Progress, Resumed
 from streamer.cluster.answerer import Asked, Row
 from streamer.cluster.asking import Asking, Outcome, Ready
 from streamer.cluster.connecting import nodes

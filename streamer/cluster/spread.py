@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from streamer.annotate import AnnotateRun
+    from streamer.annotation import AnnotateRun
     from streamer.models.base import Generation, Request, VisionModel
 
 PATIENCE_SECONDS = 600.0
@@ -239,7 +239,7 @@ def reason_of(error: Exception) -> str:
 
 def run_class(model: VisionModel) -> type[AnnotateRun]:
     """The file job for this machine, or for a cluster where the model is spread over one."""
-    from streamer.annotate import AnnotateRun
+    from streamer.annotation import AnnotateRun
 
     if not isinstance(model, SpreadModel):
         return AnnotateRun

@@ -149,7 +149,7 @@ def export(
     hwaccel: Hwaccel = None,
 ) -> None:
     """Write other formats from a journal, without the model."""
-    from streamer.export import export as write
+    from streamer.exporting import export as write
     from streamer.outputs.formats import parse_formats
 
     chosen, failed = parse_formats(formats), False

@@ -55,7 +55,7 @@ def demo(
     """The whole way in a minute: tiny watches a drawn street and shows what it sees, without any download."""
     from streamer.server.server import check_port
     from streamer.settings import StreamSettings
-    from streamer.watch import sample_video
+    from streamer.watching import sample_video
 
     settings = StreamSettings(tasks=(Task.caption(), Task.detect()), budget=70, fps=2.0)
     address = video or str(sample_video())
@@ -165,7 +165,7 @@ def _tls(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None
 def _serve(
     addresses: list[str], model: VisionModel, settings: StreamSettings, *, browser: bool, **options: Any
 ) -> None:
-    from streamer.watch import watch as watching
+    from streamer.watching import watch as watching
 
     _allow_many_files()
     keep_what_is_loaded()

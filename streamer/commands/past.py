@@ -160,7 +160,7 @@ def excerpt(
     data: Data = None,
 ) -> None:
     """Write a part of what a live job has seen as a dataset: pictures, and the formats of annotate."""
-    from streamer.export import FORMATS, check_formats, export
+    from streamer.exporting import FORMATS, check_formats, export
     from streamer.history.excerpt import write_excerpt
 
     possible = [name for name in FORMATS if name != "mp4"]

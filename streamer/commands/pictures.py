@@ -44,8 +44,8 @@ def ask(
     json: Json = False,
 ) -> None:
     """Ask about one picture, or about several together. With --detect there is no question."""
-    from streamer.ask import ask as answer
     from streamer.outputs.jsonl import result_to_json
+    from streamer.pictures import ask as answer
 
     images, question = (words, "") if detect is not None else (words[:-1], words[-1])
     if detect is not None and len(words) > 1 and words[-1].rstrip().endswith("?"):
@@ -102,9 +102,9 @@ def budgets(
     """The same picture at every image-token budget: a table, and a figure with the answers side by side."""
     from PIL import Image
 
-    from streamer.ask import budget_figure, compare_budgets
     from streamer.outputs.atomic import check_folder, replacing
     from streamer.outputs.jsonl import result_to_json
+    from streamer.pictures import budget_figure, compare_budgets
 
     if prompt and detect is not None:
         raise OptionError("budgets", f"--prompt {prompt} --detect {detect}", "one of the two")

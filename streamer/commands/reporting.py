@@ -12,7 +12,7 @@ from rich.markup import escape
 from streamer import terminal
 
 if TYPE_CHECKING:
-    from streamer.annotate import Event
+    from streamer.annotation import Event
     from streamer.errors import StreamerError
     from streamer.filejob import Summary
     from streamer.progress import JobProgress
@@ -31,7 +31,7 @@ class Report:
         self._shown: str | None = None
 
     def follow(self, events: Iterable[Event], progress: JobProgress) -> None:
-        from streamer.annotate import Answered, Failed, Finished, Resumed
+        from streamer.annotation import Answered, Failed, Finished, Resumed
 
         newest: Summary | None = None
         try:

@@ -40,7 +40,7 @@ def write_excerpt(
     caveat: str | None = None,
     corrected: Corrected = "no",
 ) -> Excerpt:
-    """``NAME.pictures/000000.jpg…`` and ``NAME.jsonl`` in ``folder``, for `streamer.export.export`.
+    """``NAME.pictures/000000.jpg…`` and ``NAME.jsonl`` in ``folder``, for `streamer.export`.
 
     A row a kept picture, in order of time; ``time_seconds`` counts from the first one. ``corrected``: whose answers,
     and whether only pictures that somebody corrected. Raises `OptionError` where there

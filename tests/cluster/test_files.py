@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from streamer.annotate import AnnotateRun, Answered, Event, Failed, Finished, Resumed, annotate
+from streamer.annotation import AnnotateRun, Answered, Event, Failed, Finished, Resumed, annotate
 from streamer.cluster.answerer import Make
 from streamer.cluster.decoder import Decoder, Order
 from streamer.cluster.files import SpreadRun

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.ask import read_picture
 from streamer.errors import OptionError
 from streamer.gemma.budget import size_for
 from streamer.gemma.checkpoint import Checkpoint, load
@@ -18,7 +17,8 @@ from streamer.gemma.engine import Engine
 from streamer.gemma.forms import CHECK_SCHEMA
 from streamer.gemma.rows import json_end
 from streamer.models.base import Request
-from streamer.watch import sample_video
+from streamer.pictures import read_picture
+from streamer.watching import sample_video
 from tests.gemma.conftest import Reference, picture
 
 SCHEMA = {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from streamer.display import encode_jpeg
 from streamer.errors import OptionError
-from streamer.export import export
+from streamer.exporting import export
 from streamer.geometry import Box
 from streamer.history import Correction, History
 from streamer.history.excerpt import write_excerpt

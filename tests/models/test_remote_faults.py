@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from streamer.annotate import AnnotateRun
+from streamer.annotation import AnnotateRun
 from streamer.filejob import AnnotateOptions
 from streamer.models.remote.model import RemoteModel
 from streamer.models.remote.options import RemoteOptions
@@ -28,7 +28,7 @@ from streamer.secret import Secret
 from streamer.settings import StreamSettings
 from streamer.sources import open_source
 from streamer.tasks import Task
-from streamer.watch import sample_video
+from streamer.watching import sample_video
 from tests.models.faulty_proxy import KINDS, FaultyProxy
 from tests.models.openai_server import Body, OpenAIServer, pictures_of, until
 from tests.models.vllm import PROGRAM, serving

@@ -15,7 +15,7 @@ from streamer.models.remote.model import RemoteModel
 from streamer.models.remote.options import RemoteOptions, parse_urls
 from streamer.sources import open_source
 from streamer.tasks import Task
-from streamer.watch import sample_video
+from streamer.watching import sample_video
 from tests.models.vllm import PROGRAM, serving
 
 pytestmark = [

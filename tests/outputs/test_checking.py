@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from streamer.annotate import AnnotateJob
+from streamer.annotation import AnnotateJob
 from streamer.errors import OutputError, StreamerError
-from streamer.export import export, read_annotations
+from streamer.exporting import export, read_annotations
 from streamer.filejob import AnnotateOptions
 from streamer.models.scripted import ScriptedModel
 from streamer.outputs.jsonl import JournalWriter, read_journal

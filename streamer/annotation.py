@@ -9,12 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from streamer.addresses import redact
 from streamer.ahead import Ahead
@@ -27,6 +27,7 @@ from streamer.marking import Sampled
 from streamer.outputs.naming import output_names
 from streamer.results import FrameResult
 from streamer.sampling import Sampling
+from streamer.sources.finding import Search
 from streamer.tasks import Task
 
 if TYPE_CHECKING:
@@ -364,7 +365,7 @@ class AnnotateJob:
 
 
 def annotate(
-    address: str,
+    sources: str | Path | Iterable[str | Path],
     model: VisionModel,
     *,
     tasks: tuple[Task, ...] = (Task.caption(),),
@@ -372,22 +373,40 @@ def annotate(
     budget: int = 280,
     output: str | Path | None = None,
     formats: tuple[str, ...] = ("jsonl", "mp4"),
+    recursive: bool = False,
     restart: bool = False,
+    **more: Any,
 ) -> Iterator[FrameResult]:
-    """The answers to ``tasks`` about the sampled frames of a file, as they come.
+    """The answers to ``tasks`` about the sampled frames of files, as they come: each file's in order, with its name as
+    ``stream``; those of several files may come in turns.
 
-    ``sampling``: ``every 2 s``, ``2 fps``, ``every 5th``, ``at 1,2.5``, ``keyframes``, ``scenes`` or ``all``.
-    With ``output`` (a folder) they are written there too, in the formats of `streamer.export.FORMATS`; answers that an
-    earlier run has left there are given first, and not asked for again. Raises as `AnnotateJob` does.
+    ``sources``: a file, a folder, a pattern (``clips/*.mp4``), or several; ``recursive`` takes folders with all that is
+    below. ``sampling``: ``every 2 s``, ``2 fps``, ``every 5th``, ``at 1,2.5``, ``keyframes``, ``scenes`` or ``all``.
+    With ``output`` (a folder) they are written there too, in the formats of `streamer.exporting.FORMATS`; answers that
+    an earlier run has left there are given first, and not asked for again. ``more``: what else `AnnotateOptions` has
+    (``gate``, ``track``, ``summary``, ``workers``, ``batch``, ``hwaccel``).
+
+    Raises `SourceError` for a name that means nothing, before anything is asked. A file that fails does not stop the
+    others: its `StreamerError` is raised when all others are done, with those of further files as its notes.
     """
     chosen = Sampling.parse(sampling) if isinstance(sampling, str) else sampling
-    options = AnnotateOptions(tasks, chosen, budget, formats=formats, restart=restart)
-    job = AnnotateJob(address, model, options, output=Path(output) if output is not None else None)
-    given = False
-    for result in job:
-        if not given:
-            yield from job.known
-        given = True
-        yield result
-    if not given:
-        yield from job.known
+    options = AnnotateOptions(tasks, chosen, budget, formats=formats, restart=restart, **more)
+    search = Search(recursive)
+    for one in [sources] if isinstance(sources, str | Path) else sources:
+        search.add(str(one))
+    folder = Path(output) if output is not None else None
+    files = [(one.address, name) for one, name in zip(search.found, output_names(search.found, folder), strict=True)]
+    errors: list[StreamerError] = []
+    with closing(iter(run_class(model)(files, model, options, output=folder))) as events:
+        for event in events:
+            match event:
+                case Resumed(known=known):
+                    yield from known
+                case Answered(result=result):
+                    yield result
+                case Failed(error=error) | Finished(error=StreamerError() as error):
+                    errors.append(error)
+    if errors:
+        for other in errors[1:]:
+            errors[0].add_note(str(other))
+        raise errors[0]
