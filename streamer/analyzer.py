@@ -200,7 +200,7 @@ def _timings(frame: Frame, answers: list[Generation], started: float, finished: 
     total_ms = (finished - started) * 1000
     return Timings(
         decode_ms=frame.decode_ms,
-        queue_ms=max(0.0, waited_ms or 0.0),
+        queue_ms=max(0.0, (waited_ms or 0.0) - frame.decode_ms),
         preprocess_ms=max((answer.preprocess_ms for answer in answers), default=0.0),
         model_ms=max((answer.model_ms for answer in answers), default=0.0),
         total_ms=total_ms,

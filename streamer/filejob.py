@@ -21,7 +21,7 @@ from streamer.outputs.base import Segment, incomplete
 from streamer.outputs.jsonl import JournalWriter
 from streamer.outputs.naming import source_path
 from streamer.outputs.targets import check_outputs, newer, others_left, targets
-from streamer.results import FrameResult, Usage
+from streamer.results import FrameResult, Timings, Usage
 from streamer.sampling import Sampling
 from streamer.segments import PROMPT, Stretch, stretches
 from streamer.sources import local_files, open_source
@@ -100,6 +100,8 @@ class Summary:
     """Of everything, the writing of the other formats included."""
     usage: Usage = field(default_factory=Usage)
     """Of this run."""
+    timings: Timings = field(default_factory=Timings)
+    """Of this run, added up frame by frame."""
     fault: str | None = None
     """Why the source ended early; the frames before it are there."""
     segments: list[Segment] = field(default_factory=list)
@@ -234,6 +236,7 @@ class FileJob:
             self.journal.add(result)
         self._count(result)
         self.summary.usage += result.usage
+        self.summary.timings += result.timings
 
     def found_damaged(self, parts: int) -> None:
         """So many could not be decoded by somebody else, who decodes for this job."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ from streamer.history import History, HistoryOptions
 from streamer.kept import Changes
 from streamer.monitor import MAX_STREAMS
 from streamer.notify.configure import check_channel
+from streamer.rules import Rule
+from streamer.rules.asking import MAX_QUESTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +46,27 @@ def groundwork(configuration: Configuration) -> Iterator[Groundwork]:
         yield Groundwork(folder, changes, stack.enter_context(history))
 
 
-def check_job(configuration: Configuration, more: int = 0) -> None:
-    """Raises the `StreamerError` of what would end the job of this configuration at its start, with ``more`` streams
-    beside its own: before a model is loaded for it."""
+def check_job(configuration: Configuration, more: Sequence[str] = (), most: int = MAX_STREAMS) -> None:
+    """Raises the `StreamerError` of what would end the job of this configuration at its start, with streams called
+    ``more`` beside its own, ``most`` in all: before a model is loaded for it."""
     for name, table in configuration.channels.items():
         check_channel(name, table, f"channels.{name}")
     with groundwork(configuration) as ground:
-        check_count(len(ground.changes.streams(configuration.streams)) + more)
+        names = [*(entry.name for entry in ground.changes.streams(configuration.streams)), *more]
+        check_count(len(names), most)
+        check_questions(ground.changes.rules(configuration.rules), names)
 
 
-def check_count(streams: int, most: int = MAX_STREAMS) -> None:
+def check_questions(rules: Iterable[Rule], streams: Iterable[str]) -> None:
+    """Raises `OptionError` where rules ask more of a stream than is asked of any."""
+    asking = [rule for rule in rules if rule.enabled and rule.question is not None]
+    for stream in streams:
+        if (count := sum(rule.applies_to(stream) for rule in asking)) > MAX_QUESTIONS:
+            expected = f"at most {MAX_QUESTIONS} questions of rules on one stream; name the streams of some, or switch"
+            raise OptionError("rules", f"{count} questions on {stream}", f"{expected} some off")
+
+
+def check_count(streams: int, most: int) -> None:
     """Raises `OptionError` for more streams than a job can have."""
     if streams > most:
         raise OptionError("streams", streams, f"at most {most} in a running job")

@@ -221,6 +221,12 @@ class Monitor:
             self._ready.notify()
         return future
 
+    def waiting(self) -> dict[str, int]:
+        """What waits for the model now: frames of streams (at most one of each), and questions."""
+        with self._lock:
+            frames = sum(stream.waiting_since is not None for stream in self._streams.values())
+        return {"frames": frames, "questions": len(self._questions)}
+
     def next_picture(self, name: str, take: Callable[[Picture, float], T]) -> Future[T]:
         """What ``take(picture, captured_at)`` gives for the stream's next picture; it is called on the stream's thread.
         Where none comes, it never ends. Raises `OptionError` for an unknown name."""
@@ -392,5 +398,6 @@ def _aged(job: Job, result: FrameResult) -> FrameResult:
     """With the age that it has now: it was not seen by anybody before."""
     if (captured_at := job.frame.captured_at) is None:
         return result
-    age_ms = (time.monotonic() - captured_at) * 1000
-    return replace(result, timings=replace(result.timings, age_ms=age_ms))
+    age_ms, timings = (time.monotonic() - captured_at) * 1000, result.timings
+    deliver_ms = None if timings.age_ms is None else max(0.0, age_ms - timings.age_ms)
+    return replace(result, timings=replace(timings, age_ms=age_ms, deliver_ms=deliver_ms))

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from streamer.errors import OptionError, StreamerError
+from streamer.analyzer import Analyzer, Job
+from streamer.errors import ModelError, OptionError, StreamerError
+from streamer.frames import Frame
 from streamer.results import FrameResult
 from streamer.rules import Backtest, Rule, backtest
 
@@ -16,9 +18,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from streamer.history import History
+    from streamer.models.base import VisionModel
 
-Ask = Callable[["NDArray[np.uint8]"], Mapping[str, Any] | None]
-"""Asks a rule's question about an ``(H, W, 3)`` uint8 RGB picture: a check's answer, or None."""
+Ask = Callable[[str, "NDArray[np.uint8]"], Mapping[str, Any] | None]
+"""Asks a rule's question about a stream's ``(H, W, 3)`` uint8 RGB picture: a check's answer, or None."""
 
 SILENCE_SECONDS = 3600.0
 """Without a row for so long an alert is over: a scene that does not change has none in between."""
@@ -76,7 +79,24 @@ def _answer(history: History, stream: str, at: float, ask: Ask, count: Asked) ->
     except OptionError:  # it was removed meanwhile
         return None
     count.asked += 1
-    return ask(image)
+    return ask(stream, image)
+
+
+def asking(model: VisionModel, rule: Rule, budget_of: Callable[[str], int]) -> Ask:
+    """Puts the rule's question to ``model``, at the budget of each stream."""
+
+    def ask(stream: str, image: NDArray[np.uint8]) -> Mapping[str, Any] | None:
+        task = rule.task()
+        if task is None:
+            return None
+        frame = Frame(image, (image.shape[1], image.shape[0]), stream, 0, 0.0)
+        [result] = Analyzer(model).analyze([Job(frame, (task,), budget_of(stream))])
+        if result.error is not None:
+            raise ModelError(model.name, result.error)
+        answer = result.answers.get(rule.task_name)
+        return answer if isinstance(answer, Mapping) else None
+
+    return ask
 
 
 def decoded(jpeg: bytes) -> NDArray[np.uint8]:

@@ -53,14 +53,28 @@ class Timings:
     """Milliseconds spent on a frame, by stage. A stage shared by a batch counts whole for each of its frames."""
 
     decode_ms: float = 0.0
+    """Decoding and scaling, without waiting for what a camera sends."""
     queue_ms: float = 0.0
-    """From decoded to taken by the analyzer."""
+    """Live only: from the picture's arrival to taken by the analyzer, but for ``decode_ms``."""
     preprocess_ms: float = 0.0
     model_ms: float = 0.0
     total_ms: float = 0.0
     """From taken by the analyzer to the finished result."""
     age_ms: float | None = None
-    """Live only: from the picture's arrival to the finished result."""
+    """Live only: from the picture's arrival until the result is handed out: ``decode_ms``, ``queue_ms``, ``total_ms``
+    and ``deliver_ms`` together."""
+    deliver_ms: float | None = None
+    """Live only: from the finished answers until the result is handed out."""
+
+    def __add__(self, other: Timings) -> Timings:
+        """The stages that all results have."""
+        return Timings(
+            self.decode_ms + other.decode_ms,
+            self.queue_ms + other.queue_ms,
+            self.preprocess_ms + other.preprocess_ms,
+            self.model_ms + other.model_ms,
+            self.total_ms + other.total_ms,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -19,7 +18,7 @@ from streamer.clips import ClipOptions
 from streamer.configuration import Configuration, StreamEntry, read_configuration
 from streamer.errors import OptionError, StreamerError
 from streamer.further import FurtherModel, FurtherModels
-from streamer.groundwork import check_count, groundwork
+from streamer.groundwork import check_count, check_questions, groundwork
 from streamer.jobs import JobOptions, Jobs
 from streamer.keeping import Keep
 from streamer.monitor import Monitor
@@ -27,6 +26,7 @@ from streamer.notify.base import Channel
 from streamer.notify.configure import channel_from_mapping
 from streamer.notify.delivery import Delivery
 from streamer.notify.mqtt import Mqtt
+from streamer.orders import Orders
 from streamer.rules import Rule
 from streamer.settings import StreamSettings
 from streamer.sharing import SharedModel
@@ -80,9 +80,9 @@ class Station:
         with ExitStack() as stack:
             ground = stack.enter_context(groundwork(configuration))
             self._changes, self.history = ground.changes, ground.history
-            self._orders = ThreadPoolExecutor(1, "orders")
-            """Does what channels ask for: they must not wait for it."""
-            stack.callback(self._orders.shutdown)
+            self._orders = Orders(self._paused)
+            """Of channels: they must not wait until they are carried out."""
+            stack.callback(self._orders.close)
             self._delivery = self._deliver(configuration)
             stack.callback(lambda: self._delivery.close())
             shared = SharedModel(model)
@@ -100,6 +100,7 @@ class Station:
             )
             entries = self._changes.streams(configuration.streams)
             check_count(len(entries), self.monitor.most_streams)
+            check_questions(self.rules, [entry.name for entry in entries])
             for entry in entries:
                 self._start(entry)
             self.jobs = stack.enter_context(Jobs(ground.folder / "files", shared, _job_options(configuration)))
@@ -133,6 +134,7 @@ class Station:
         with self._lock:
             if entry.name in self._entries:
                 raise OptionError("stream name", entry.name, "one that no other stream has")
+            check_questions(self.rules, [entry.name])
             self._start(entry)
             try:
                 self._changes.put(entry, self._of_file(entry.name))
@@ -186,6 +188,7 @@ class Station:
             rules = {other.name: other for other in self.rules} | {rule.name: rule}
             if len(rules) > MAX_RULES:
                 raise OptionError("rules", len(rules), f"at most {MAX_RULES} rules")
+            check_questions(rules.values(), self._entries)
             self._changes.put(rule, self._rule_of_file(rule.name))
             self.alerting.set_rules(rules.values())
 
@@ -244,6 +247,7 @@ class Station:
     def _use(self, new: Configuration) -> None:
         wanted = {entry.name: entry for entry in self._changes.streams(new.streams)}
         check_count(len(wanted), self.monitor.most_streams)
+        check_questions(self._changes.rules(new.rules), wanted)
         if new.channels != self._configuration.channels or new.base_url != self._configuration.base_url:
             delivery = self._deliver(new)
             old, self._delivery = self._delivery, delivery
@@ -377,8 +381,7 @@ class Station:
 
     def _obey(self, stream: str, command: str) -> None:
         """What a channel asks for: MQTT can pause and resume the analysis. Returns at once."""
-        with suppress(RuntimeError):  # the end of the job
-            self._orders.submit(self._paused, stream, command)
+        self._orders.put(stream, command)
 
     def _paused(self, stream: str, command: str) -> None:
         try:

@@ -355,7 +355,9 @@ class Stream:
         return _Waiting(frame, sight, budget)
 
     def _frame(self, picture: Picture, budget: int, now: float) -> Frame:
+        began = time.perf_counter()
         image = picture.scaled(self._size_for(picture.source_size, budget))
+        scaling_ms = (time.perf_counter() - began) * 1000
         wide = display_size(picture.source_size, self._settings.display_width)
         return Frame(
             image=image,
@@ -367,7 +369,7 @@ class Stream:
             pts=picture.pts,
             time_base=picture.time_base,
             captured_at=now if picture.captured_at is None else picture.captured_at,
-            decode_ms=picture.decode_ms,
+            decode_ms=picture.decode_ms + scaling_ms,
             display=picture.scaled(wide) if self._followed() else None,
         )
 
@@ -416,7 +418,8 @@ class Stream:
         self._pass(waiting.frame)
         result = repeated(self._known, waiting.frame)
         age_ms = (time.monotonic() - waiting.sight.seconds) * 1000
-        return replace(result, timings=replace(result.timings, age_ms=age_ms))
+        queue_ms = max(0.0, age_ms - result.timings.decode_ms)
+        return replace(result, timings=replace(result.timings, queue_ms=queue_ms, age_ms=age_ms, deliver_ms=0.0))
 
     def _pass(self, frame: Frame) -> None:
         """Later frames may be compared with this one."""

@@ -16,6 +16,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
+from streamer.results import Timings, Usage
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -164,6 +166,22 @@ def summary_table(summaries: Sequence[Summary], titles: Mapping[str, str]) -> Ta
             f"{usage.forwards / summary.answered:.1f}" if summary.answered else "–",
         )
     return table
+
+
+def stages_line(summaries: Sequence[Summary]) -> str:
+    """What a frame of the run took on average, by stage; empty where none was answered."""
+    answered = sum(summary.answered for summary in summaries)
+    if not answered:
+        return ""
+    usage, timings = Usage(), Timings()
+    for summary in summaries:
+        usage, timings = usage + summary.usage, timings + summary.timings
+    decoding, preparing, model = (
+        f"{spent / answered:.1f} ms" for spent in (timings.decode_ms, timings.preprocess_ms, timings.model_ms)
+    )
+    tokens = f"{usage.image_tokens / answered:.0f} + {usage.prompt_tokens / answered:.0f}"
+    stages = f"decoding {decoding}, preparing {preparing}, the model {model} with its batch"
+    return f"a frame: {stages}; picture + prompt {tokens} tokens"
 
 
 def budget_table(rows: Sequence[BudgetRow]) -> Table:

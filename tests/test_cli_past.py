@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pycocotools.coco import COCO
 
+from streamer.configuration import StreamEntry
 from streamer.display import encode_jpeg
 from streamer.geometry import Box
 from streamer.history import Correction, History
@@ -16,9 +17,11 @@ from streamer.kept import Changes
 from streamer.results import Detection
 from streamer.rules import Condition, Rule
 from streamer.server.access import Tokens
+from streamer.settings import StreamSettings
 from streamer.sources.synthetic import draw
 from tests.commands import Run
 from tests.history.made import alert, result
+from tests.models.openai_server import Fault, OpenAIServer
 
 NOW = time.time()
 WOLF = Correction((Detection("wolf", Box(0.1, 0.2, 0.5, 0.6)),), "A wolf", "anna", NOW)
@@ -134,3 +137,23 @@ def test_an_excerpt_has_what_people_corrected(
     coco = json.loads((tmp_path / "out" / "gate.coco.json").read_text())
     assert len(coco["images"]) == pictures
     assert sorted(one["name"] for one in coco["categories"]) == labels
+
+
+def test_a_question_is_put_to_the_model_that_is_named_at_the_streams_budget(run: Run, data: Path) -> None:
+    entry = StreamEntry("gate", "synthetic:?live=1", StreamSettings(budget=140))
+    Changes(data / "changes.json").put(entry, None)
+    words = ["rules", "test", "Is there a dog?", "--data", data, "--from", "2h", "--stream", "gate", "--ask"]
+    with OpenAIServer(lambda body: '{"answer": "yes", "reason": "a dog"}') as server:
+        words += ["--model", "gemma", "--model-url", server.url]
+        said = run(*words)
+        assert said.code == 0, said.err
+        assert "gate: once in 10 results" in said.out
+        bodies = [body for body in server.asked() if "Is there a dog?" in json.dumps(body)]
+        assert [body["mm_processor_kwargs"]["max_soft_tokens"] for body in bodies] == [140] * 10
+        assert run(*words, "--budget", 70, "--questions", 3).code == 0
+        bodies = [body for body in server.asked() if "Is there a dog?" in json.dumps(body)]
+        assert [body["mm_processor_kwargs"]["max_soft_tokens"] for body in bodies] == [70] * 3
+        server.fault = Fault("400")
+        failed = run(*words)
+    assert (failed.code, failed.out) == (1, "")
+    assert "gemma" in failed.err

@@ -54,6 +54,13 @@ def test_a_file_that_cannot_run(run: Run, tmp_path: Path, more: str, said: str) 
     assert said in refused(run, "synthetic:?live=1", "--port", 0, "-c", tmp_path / "streams.toml")
 
 
+def test_more_questions_than_are_asked_of_a_stream(run: Run, tmp_path: Path) -> None:
+    rules = "".join(f'[[rules]]\nname = "rule {number}"\nquestion = "Is it {number}?"\n' for number in range(33))
+    (tmp_path / "streams.toml").write_text(rules)
+    said = refused(run, "synthetic:?live=1", "--port", 0, "-c", tmp_path / "streams.toml")
+    assert "rules: '33 questions on synthetic:?live=1' cannot be used; expected at most 32 questions of rules on one" in said
+
+
 def test_a_history_that_cannot_be_opened(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("psycopg")
     (tmp_path / "streams.toml").write_text('history_url = "postgresql://127.0.0.1:9/none"\n')

@@ -43,6 +43,17 @@ def test_frames_become_results_with_an_honest_age(monitor: Monitor) -> None:
     assert listener.states()[:2] == ["connecting", "live"]
 
 
+def test_the_stages_of_a_result_make_up_its_age(monitor: Monitor) -> None:
+    listener = Listener(monitor)
+    monitor.add("a", lambda: Camera(), replace(FAST, gate=0.5))
+    eventually(lambda: {result.reused for result in listener.results()} == {False, True})
+    for timings in (result.timings for result in listener.results()):
+        assert timings.age_ms is not None
+        assert timings.deliver_ms is not None
+        stages = timings.decode_ms + timings.queue_ms + timings.total_ms + timings.deliver_ms
+        assert timings.age_ms == pytest.approx(stages, abs=0.5)
+
+
 def test_a_slow_model_gets_the_newest_frame_and_the_rest_is_counted() -> None:
     with Monitor(ScriptedModel(seconds=0.3)) as monitor:
         listener = Listener(monitor)

@@ -236,6 +236,24 @@ def test_a_file_with_more_streams_than_there_can_be_changes_nothing(tmp_path: Pa
         assert station.monitor.status("gate").settings.fps == 5
 
 
+def test_no_question_of_a_rule_is_left_out_in_silence(run: Callable[..., Station], clip: Path, tmp_path: Path) -> None:
+    """32 are asked of a stream; what would be one more is refused, wherever it comes from."""
+    many = [Rule(f"rule {number}", f"Is it {number}?", streams=("gate",)) for number in range(32)]
+    yard = Rule("yard alone", "Is it dark?", streams=("yard", "both"))
+    station = run(*many, yard, allow=(str(clip.parent),))
+    for refused in (Rule("one more", "Is it late?"), replace(yard, streams=("gate",))):
+        with pytest.raises(OptionError, match=r"33 questions on gate.* at most 32 questions"):
+            station.set_rule(refused)
+    station.set_rule(Rule("one more", "Is it late?", enabled=False))
+    station.set_rule(Rule("boxes", when=Condition(labels=("dog",))))
+    everywhere = [replace(rule, streams=("gate", "both")) for rule in many]
+    for rule in everywhere:
+        station.set_rule(rule)
+    with pytest.raises(OptionError, match="33 questions on both"):
+        station.add(StreamEntry("both", str(clip), FAST))
+    assert [entry.name for entry in station.entries()] == ["gate"]
+
+
 def test_rules_that_change_end_their_alerts(run: Callable[..., Station], scene: Scene) -> None:
     station = run(LADDER)
     heard = told(station)

@@ -65,7 +65,9 @@ class Numbering:
         """As it is here. ``made_at``: when it was handed out, by the clock there; ``now`` by the one here."""
         timings = result.timings
         if timings.age_ms is not None:
-            timings = replace(timings, age_ms=timings.age_ms + max(0.0, now - self.clock.here(made_at)) * 1000)
+            under_way = max(0.0, now - self.clock.here(made_at)) * 1000
+            deliver_ms = (timings.deliver_ms or 0.0) + under_way
+            timings = replace(timings, age_ms=timings.age_ms + under_way, deliver_ms=deliver_ms)
         return replace(
             result,
             sequence=self._frames.number(result.sequence),

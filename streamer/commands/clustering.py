@@ -27,6 +27,15 @@ def check_gpus(ray: str | None, gpus_per_model: float | None, *, url: str | None
         raise OptionError("--gpus-per-model", gpus_per_model, "a number from 0 to 64")
 
 
+def most_streams(ray: str | None) -> int:
+    """That a job can have."""
+    if ray is None:
+        from streamer.monitor import MAX_STREAMS
+    else:
+        from streamer.cluster.live import MAX_STREAMS
+    return MAX_STREAMS
+
+
 @contextmanager
 def live_model(
     model: str, *, ray: str | None, gpus_per_model: float | None, url: str | None, **local: Any

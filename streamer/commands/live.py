@@ -12,7 +12,7 @@ import typer
 
 from streamer import terminal
 from streamer.allocator import keep_what_is_loaded
-from streamer.commands.clustering import check_gpus, live_model
+from streamer.commands.clustering import check_gpus, live_model, most_streams
 from streamer.commands.comparing import further_models, opened
 from streamer.commands.opening import check_there, loaded_model
 from streamer.commands.options import (
@@ -116,6 +116,7 @@ def watch(
     from streamer.server.guard import check_access
     from streamer.server.server import check_port
     from streamer.settings import StreamSettings
+    from streamer.sources import stream_name
 
     settings = StreamSettings(tasks=tasks_of(task, prompt, detect), budget=live_budget(budget), fps=fps, gate=gate)
     tls = _tls(tls_cert, tls_key)
@@ -128,7 +129,7 @@ def watch(
     named = [*(compare_with or ()), *configuration.compare_with]
     further = further_models(named, url=model_url, device=device, ray=ray)
     check_port(host, port)
-    check_job(configuration, len(sources or []))
+    check_job(configuration, list(map(stream_name, sources or [])), most_streams(ray))
     with live_model(
         model, ray=ray, gpus_per_model=gpus_per_model, url=model_url,
         device=device, dtype=dtype, quantize=quantize, revision=revision,

@@ -69,6 +69,8 @@ class Report:
 
     def _table(self) -> None:
         terminal.print_table(terminal.summary_table(self._summaries, self.titles))
+        if stages := terminal.stages_line(self._summaries):
+            terminal.out.print(f"[dim]{stages}[/]")
         for summary in self._summaries:
             if not summary.files:
                 continue

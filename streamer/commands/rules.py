@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,16 +11,15 @@ from rich.table import Table
 
 from streamer import terminal
 from streamer.commands.opening import loaded_model
-from streamer.commands.options import Json
+from streamer.commands.options import Device, Dtype, Json, Model, ModelUrl, Quantize, Revision, known_budget
 from streamer.commands.past import Config, Data, Streams, moment, opened_history
 from streamer.errors import OptionError
+from streamer.models import DEFAULT_MODEL
 from streamer.moments import shown
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from streamer.models.base import VisionModel
+    from streamer.configuration import Configuration
+    from streamer.kept import Changes
     from streamer.rules import Backtest, Rule
 
 app = typer.Typer(help="Rules of a live job: list them, test them over its history.", no_args_is_help=True)
@@ -29,12 +27,24 @@ app = typer.Typer(help="Rules of a live job: list them, test them over its histo
 
 def rules_of(config: Path | None, data: Path | None) -> list[Rule]:
     """Those of the file as they were changed while the job ran."""
+    job, changes = _job(config, data)
+    return changes.rules(job.rules)
+
+
+def budgets_of(config: Path | None, data: Path | None) -> dict[str, int]:
+    """Stream -> budget as it was set last; without those that follow what happens."""
+    job, changes = _job(config, data)
+    entries = changes.streams(job.streams)
+    return {entry.name: entry.settings.budget for entry in entries if entry.settings.budget != "auto"}
+
+
+def _job(config: Path | None, data: Path | None) -> tuple[Configuration, Changes]:
     from streamer.configuration import DATA, Configuration, read_configuration
     from streamer.kept import Changes
 
     job = read_configuration(config, to_run=False) if config is not None else Configuration()
     folder = data or job.data or Path(DATA)
-    return Changes(folder / "changes.json").rules(job.rules)
+    return job, Changes(folder / "changes.json")
 
 
 @app.command("list")
@@ -64,13 +74,21 @@ def replay_rule(
     until: Annotated[str | None, typer.Option("--to", help="As --from.")] = None,
     ask: Annotated[bool, typer.Option(help="Ask the model where the question was not asked at the time.")] = False,
     questions: Annotated[int, typer.Option(min=1, help="At most, with --ask.")] = 200,
-    model: Annotated[str, typer.Option(help="For --ask.")] = "tiny",
+    model: Model = DEFAULT_MODEL,
+    model_url: ModelUrl = None,
+    budget: Annotated[
+        int | None, typer.Option(help="Image tokens a picture; the stream's own by default.", callback=known_budget)
+    ] = None,
+    device: Device = "auto",
+    dtype: Dtype = "auto",
+    quantize: Quantize = None,
+    revision: Revision = None,
     config: Config = None,
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Say when a rule would have fired, by replaying it over the history."""
-    from streamer.replay import replay
+    """Say when a rule would have fired, by replaying it over the history. The model's options are for --ask."""
+    from streamer.replay import asking, replay
     from streamer.rules import Rule
 
     known = {one.name: one for one in rules_of(config, data)}
@@ -88,27 +106,17 @@ def replay_rule(
             )
 
         if ask and wanted.question is not None:
-            with loaded_model(model) as loaded:
-                found, asked = run(lambda image: _answer(loaded, wanted, image))
+            known_budgets = budgets_of(config, data)
+            with loaded_model(
+                model, device=device, dtype=dtype, quantize=quantize, revision=revision, url=model_url
+            ) as loaded:
+                found, asked = run(asking(loaded, wanted, lambda name: budget or known_budgets.get(name, 280)))
         else:
             found, asked = run()
     for name, one in found.items():
         _tell(name, one, as_json=as_json)
     if asked.left_out:
         terminal.notice(f"{asked.left_out} pictures were not asked about (--questions {questions})")
-
-
-def _answer(model: VisionModel, rule: Rule, image: NDArray[np.uint8]) -> Mapping[str, Any] | None:
-    from streamer.analyzer import Analyzer, Job
-    from streamer.frames import Frame
-
-    task = rule.task()
-    if task is None:
-        return None
-    frame = Frame(image, (image.shape[1], image.shape[0]), "history", 0, 0.0)
-    [result] = Analyzer(model).analyze([Job(frame, (task,))])
-    answer = result.answers.get(rule.task_name)
-    return answer if isinstance(answer, Mapping) else None
 
 
 def _tell(stream: str, found: Backtest, *, as_json: bool) -> None:

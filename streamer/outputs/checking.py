@@ -46,12 +46,13 @@ def _or_null(check: Check) -> Check:
     return lambda value: value is None or check(value)
 
 
-def _table(keys: Mapping[str, Check]) -> Check:
-    """Exactly these keys."""
+def _table(keys: Mapping[str, Check], more: Mapping[str, Check] | None = None) -> Check:
+    """Exactly these keys, and of ``more`` what is there."""
+    known = {**keys, **(more or {})}
     return lambda value: (
         isinstance(value, dict)
-        and value.keys() == keys.keys()
-        and all(check(value[key]) for key, check in keys.items())
+        and keys.keys() <= value.keys() <= known.keys()
+        and all(known[key](one) for key, one in value.items())
     )
 
 
@@ -97,7 +98,10 @@ _FRAME: dict[str, tuple[Check, str]] = {
     "notes": (_texts, "an object of texts"),
     "usage": (_table(dict.fromkeys(_COUNTS, _whole())), "an object of whole numbers"),
     "timings": (
-        _table({**dict.fromkeys(_STAGES, _number(0, 1e12)), "age_ms": _or_null(_number(-1e12, 1e12))}),
+        _table(
+            {**dict.fromkeys(_STAGES, _number(0, 1e12)), "age_ms": _or_null(_number(-1e12, 1e12))},
+            {"deliver_ms": _number(0, 1e12)},
+        ),
         "an object of milliseconds",
     ),
     "budget": (_whole(), "a whole number"),

@@ -36,6 +36,8 @@ def result_to_json(result: FrameResult) -> dict[str, Any]:
     """JSON values; a box is ``{"x1": …, "y1": …, "x2": …, "y2": …}`` in 0..1."""
     values = asdict(result)
     values["source_size"] = list(result.source_size)
+    if result.timings.deliver_ms is None:
+        del values["timings"]["deliver_ms"]
     values["detections"] = [_detection_to_json(detection) for detection in result.detections]
     return values
 

@@ -14,8 +14,8 @@ MAX_QUESTIONS = 32
 def with_rules(tasks: tuple[Task, ...], rules: Iterable[Rule]) -> tuple[Task, ...]:
     """``tasks`` and what ``rules`` (enabled ones of this stream) need: their questions, and their labels detected.
 
-    Labels join those that are detected anyway, so that the picture is searched once. Of more than 32 questions the
-    first ones are asked.
+    Labels join those that are detected anyway, so that the picture is searched once. Of more than `MAX_QUESTIONS`
+    questions the first ones are asked; a station has no more (`streamer.groundwork.check_questions`).
     """
     wanted = [rule for rule in rules if rule.enabled]
     conditions = [rule for rule in wanted if rule.when is not None]

@@ -105,7 +105,7 @@ def result_message(result: FrameResult) -> Result:
         answers=_plain(result.answers),
         notes=dict(result.notes),
         usage=UsagePart(**usage),
-        timings=TimingsPart(**timings, age_ms=result.timings.age_ms),
+        timings=TimingsPart(**timings, age_ms=result.timings.age_ms, deliver_ms=result.timings.deliver_ms),
         budget=result.budget,
         model=result.model,
         reused=result.reused,

@@ -41,10 +41,12 @@ STORE_SECONDS = 10.0
 OUTCOMES = ("analysed", "reused", "failed")
 REASONS = ("replaced", "stale", "paused", "dropped")
 STAGES = {
-    "age": "From the arrival of a picture to its finished result",
+    "age": "From the arrival of a picture until its result is handed out",
     "decode": "Decoding and scaling of an analysed picture",
-    "queue": "From decoded to taken by the model",
+    "queue": "From the arrival of a picture to taken by the model, but for decoding",
+    "preprocess": "Preparing the picture for the model, where it had to wait for that",
     "model": "Of the model on the batch that the picture was in",
+    "deliver": "From the finished answers until the result is handed out",
 }
 TOKENS = ("image", "prompt", "output", "drafted", "accepted")
 MAX_ALERT_SERIES = 5000
@@ -180,6 +182,7 @@ class Metrics:
         yield info
         up = self._station.monitor.busy and model.fault is None
         yield _gauge("streamer_model_up", "1 while the model can answer, as far as is known", up)
+        yield from self._of_queues()
         yield _gauge("streamer_alerting_waiting_results", "Results that wait to be judged", alerting.waiting)
         yield _counter(
             "streamer_alerting_dropped_results", "Results that came faster than they could be judged", alerting.dropped
@@ -193,6 +196,14 @@ class Metrics:
         yield from _of_history(store.counts)
         yield from _of_channels(store.channels)
         yield from self._of_process()
+
+    def _of_queues(self) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily("streamer_model_waiting", "What waits for the model", labels=["kind"])
+        for kind, count in self._station.monitor.waiting().items():
+            waiting.add_metric([kind], count)
+        yield waiting
+        jobs = sum(status.record.state == "waiting" for status in self._station.jobs.statuses())
+        yield _gauge("streamer_jobs_waiting", "Files that were handed in and wait for their turn", jobs)
 
     def _stored(self) -> _Store:
         """Counting takes a while, so it is not done for everybody who asks."""

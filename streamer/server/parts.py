@@ -132,3 +132,4 @@ class TimingsPart(Part):
     model_ms: float = 0.0
     total_ms: float = 0.0
     age_ms: float | None = None
+    deliver_ms: float | None = None

@@ -13,6 +13,7 @@ import av
 from av.device import enumerate_input_devices
 
 from streamer.errors import SourceError
+from streamer.sources.arrivals import Arrivals
 from streamer.sources.decoding import Decoder, Target
 from streamer.sources.encoded import Tap, keepable
 from streamer.sources.live import LiveOptions, StalledError
@@ -91,17 +92,20 @@ class NetworkFeed:
     def pictures(self, stop: threading.Event, counters: Counters) -> Iterator[VideoPicture]:
         decoder = Decoder(self._target, counters)
         self._round += 1
+        self._arrivals = Arrivals()
         try:
             timeline = self._begin(decoder)
             timed = decoder.container.format.name not in _UNTIMED
             self._keep(decoder, timed)
             for packet in self._packets(decoder, stop):
+                decoder.watch.take_ms()  # it was waited for
+                self._arrivals.add(packet.pts, time.monotonic())
                 for frame in decoder.decode(packet):
-                    now = time.monotonic()
-                    at = timeline.place(frame.pts if timed else None, Fraction(max(0.0, now - self._last_at)))
-                    self._last_at = now
+                    arrived = self._arrivals.of(frame.pts)
+                    at = timeline.place(frame.pts if timed else None, Fraction(max(0.0, arrived - self._last_at)))
+                    self._last_at = arrived
                     picture = decoder.picture(frame, at, self._count)
-                    picture.captured_at, picture.round = now, self._round
+                    picture.captured_at, picture.round = arrived, self._round
                     self._count += 1
                     yield picture
         finally:
@@ -113,7 +117,7 @@ class NetworkFeed:
         if not keepable(self.codec):
             self.ring = None
         if self.ring is not None:
-            decoder.keep = tap = Tap(self.ring.put, time.monotonic, timed=timed)
+            decoder.keep = tap = Tap(self.ring.put, lambda: self._arrivals.newest, timed=timed)
             tap.round = self._round
 
     def _begin(self, decoder: Decoder) -> Timeline:

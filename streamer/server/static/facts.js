@@ -18,7 +18,10 @@ const FACTS = [
   ["reused", "Answer kept"],
   ["source", "Source"],
   ["lost", "Frames without an answer"],
+  ["stages", "Milliseconds of the answer"],
 ];
+const WIDE = ["lost", "stages"];
+const STAGES = [["decode", "decoding"], ["queue", "waiting"], ["preprocess", "preparing"], ["model", "model"], ["deliver", "handing out"]];
 const OLD_SECONDS = 5;
 
 export class Facts {
@@ -29,7 +32,7 @@ export class Facts {
     for (const [name, title] of FACTS) {
       const value = el("dd", { id: `fact-${name}`, text: "–" });
       this.#values.set(name, value);
-      root.append(el("div", name === "lost" ? { class: "wide" } : {}, el("dt", { text: title }), value));
+      root.append(el("div", WIDE.includes(name) ? { class: "wide" } : {}, el("dt", { text: title }), value));
     }
   }
 
@@ -48,6 +51,7 @@ export class Facts {
     this.#put("drafted", result ? `${whole(result.usage.accepted_tokens)} of ${whole(result.usage.output_tokens)}` : "–");
     const delay = result?.timings.age_ms;
     this.#put("delay", delay === null || delay === undefined ? "–" : seconds(delay / 1000));
+    this.#put("stages", result ? stageWords(result.timings) : "–");
     this.showAge(result, now);
   }
 
@@ -77,3 +81,8 @@ function budgetWords(result, budget) {
 }
 
 const tokensIn = (usage) => usage.image_tokens + usage.prompt_tokens;
+
+function stageWords(timings) {
+  const known = STAGES.filter(([name]) => typeof timings[`${name}_ms`] === "number");
+  return known.map(([name, words]) => `${words} ${Math.round(timings[`${name}_ms`])}`).join(", ");
+}

@@ -84,6 +84,9 @@ def test_what_the_job_does_is_counted(client: httpx.Client) -> None:
     assert found["streamer_viewers"] == {(): 3.0}
     assert found["streamer_history_up"] == {(): 1.0}
     assert "streamer_history_waiting_results" in found
+    assert found["streamer_deliver_seconds_count"][key] == found["streamer_age_seconds_count"][key]
+    assert found["streamer_model_waiting"].keys() == {(("kind", "frames"),), (("kind", "questions"),)}
+    assert found["streamer_jobs_waiting"] == {(): 0.0}
     assert found["process_resident_memory_bytes"][()] > 1e6
     assert found["process_threads"][()] > 3
 
