@@ -44,6 +44,8 @@ class AlertBook:
         self._history, self._lock = history, lock
         self._channels, self._wake_channels = channels, wake
         self._alerts: dict[str, Alert] = {}
+        self._heard: dict[str, tuple[str, ...]] = {}
+        """Id -> the channels that heard of its beginning, and hear of the rest, whatever becomes of its rule."""
         self._pending: Counter[str] = Counter()
         """Id -> how many updates are still to come."""
         self._unsaved: deque[tuple[Alert, tuple[str, ...]]] = deque(maxlen=MAX_UNSAVED)
@@ -95,7 +97,8 @@ class AlertBook:
     def begin(self, alert: Alert) -> None:
         """Its first message."""
         with self._lock:
-            self._publish(alert, self._channels(alert.rule))
+            self._heard[alert.id] = self._channels(alert.rule)
+            self._publish(alert)
 
     def expect(self, id: str) -> None:
         """An update of the alert is to `come`."""
@@ -120,7 +123,7 @@ class AlertBook:
             phase: Phase = "update" if ended is None else "end"
             revision, now = alert.revision + 1, time.time()
             changed = replace(alert, **changes, faults=faults, phase=phase, revision=revision, updated_at=now)
-            self._publish(changed, self._channels(alert.rule))
+            self._publish(changed)
 
     def end_left_over(self) -> None:
         """Alerts that went on when an earlier run was cut off."""
@@ -130,7 +133,8 @@ class AlertBook:
                 faults = {**alert.faults, "end": "the program ended before the alert did"}
                 revision = alert.revision + 1
                 ended = replace(alert, phase="end", ended_at=now, updated_at=now, revision=revision, faults=faults)
-                self._publish(ended, self._channels(None))
+                self._heard[alert.id] = self._history.channels_of(alert.id)
+                self._publish(ended)
 
     def save_again(self) -> None:
         """What waits for the history is offered to it again."""
@@ -139,10 +143,12 @@ class AlertBook:
 
     # -- with the lock held, but for `_tell`
 
-    def _publish(self, alert: Alert, channels: tuple[str, ...]) -> None:
+    def _publish(self, alert: Alert) -> None:
+        known = self._channels(None)
+        channels = tuple(name for name in self._heard[alert.id] if name in known)
         self._alerts[alert.id] = alert
         if alert.ended_at is not None and self._pending[alert.id] <= 0:
-            del self._alerts[alert.id], self._pending[alert.id]
+            del self._alerts[alert.id], self._pending[alert.id], self._heard[alert.id]
         if len(self._unsaved) == MAX_UNSAVED:
             lost = self._unsaved[0][0]
             log.error("the history takes nothing: a message of alert %s of rule %s is lost", lost.id, lost.rule)

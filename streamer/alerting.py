@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 from streamer.alertbook import AlertBook, new_id
@@ -16,7 +18,7 @@ from streamer.alerts import Alert
 from streamer.analyzer import Job
 from streamer.clips import ClipOptions, ClipWriter
 from streamer.display import encode_jpeg
-from streamer.errors import OptionError, StreamerError
+from streamer.errors import HistoryError, OptionError, StreamerError
 from streamer.frames import Frame
 from streamer.monitor import Event, Monitor, StreamRemoved
 from streamer.outputs.drawing import draw_detections
@@ -55,6 +57,8 @@ class _Stream:
     """Unix seconds: pictures from before were not asked what the rule needs."""
     frame: Frame | None = None
     """The newest one that was analysed: what an unchanged picture looks like."""
+    seen_at: deque[float] = field(default_factory=lambda: deque(maxlen=6))
+    """Unix seconds of the newest results' pictures."""
 
 
 class Alerting:
@@ -89,8 +93,9 @@ class Alerting:
         self.book = AlertBook(history, self._lock, self._channels_of, wake)
         """What became of alerts; who wants to hear of them subscribes there."""
         self.clips = ClipWriter(history, self._clip_done, clips)
+        self._rules = {rule.name: rule for rule in rules}
         self.book.end_left_over()
-        self.set_rules(rules)
+        self.set_rules(self._rules.values())
         self._unfollow = (monitor.follow(self._put), monitor.subscribe(self._hear))
         self._thread = threading.Thread(target=self._work, name="alerts", daemon=True)
         self._thread.start()
@@ -200,6 +205,8 @@ class Alerting:
                 self._watch(result.stream, stream)
             if frame is not None:
                 stream.frame = frame
+            stream.seen_at.append(seen.at)
+            self._allow_silence(result.stream, stream)
             jpeg = None if frame is None else encode_jpeg(_picture(frame))
             self._history.put(result, seen.at, jpeg)
             for name, watcher in stream.watchers.items():
@@ -233,15 +240,32 @@ class Alerting:
                 del stream.watchers[rule_name]
         for rule in wanted.values():
             if rule.name not in stream.watchers:
-                stream.watchers[rule.name] = RuleWatcher(rule, name, max_silence_seconds=self._silence(name))
+                stream.watchers[rule.name] = RuleWatcher(rule, name, cool_until=self._cooling(rule, name))
                 stream.armed_at[rule.name] = time.time()
+        self._allow_silence(name, stream)
 
-    def _silence(self, name: str) -> float:
-        """Several intervals between results."""
+    def _allow_silence(self, name: str, stream: _Stream) -> None:
+        """Several intervals between results, as they are asked for and as they come: a slow model's come seldom."""
         try:
-            return max(MAX_SILENCE_SECONDS, 3 / self._monitor.status(name).settings.fps)
+            asked = 1 / self._monitor.status(name).settings.fps
         except OptionError:  # it was removed meanwhile
-            return MAX_SILENCE_SECONDS
+            return
+        gaps = sorted(later - earlier for earlier, later in pairwise(stream.seen_at))
+        usual = gaps[len(gaps) // 2] if gaps else 0.0
+        for watcher in stream.watchers.values():
+            watcher.max_silence_seconds = max(MAX_SILENCE_SECONDS, 3 * asked, 3 * usual)
+
+    def _cooling(self, rule: Rule, stream: str) -> float:
+        """Unix seconds until which the rule's newest alert, which may be of an earlier run, keeps others away."""
+        if not rule.cooldown_seconds:
+            return -math.inf
+        try:
+            newest = next(iter(self._history.alerts(stream, rule.name, limit=1)), None)
+        except HistoryError:
+            return -math.inf
+        if newest is None or newest.ended_at is None:
+            return -math.inf
+        return newest.ended_at + rule.cooldown_seconds
 
     def _apply(self, watcher: RuleWatcher, changes: Iterable[Change], seen: _Seen | None = None) -> None:
         for change in changes:

@@ -184,6 +184,9 @@ def configuration_of(document: Mapping[str, Any], path: Path, environment: Mappi
     plain = read(values, "file", _FILE)
     entries = _listed(document.get("streams", []), "streams")
     rules = _listed(document.get("rules", []), "rules")
+    for name in ("data", "pictures"):
+        if "\0" in plain.get(name, ""):
+            raise OptionError(f"file.{name}", plain[name], "a folder's name")
     history_url, pictures = plain.pop("history_url", None), plain.pop("pictures", None)
     return Configuration(
         streams=tuple(_stream(entry, f"streams[{place}]", environment) for place, entry in enumerate(entries)),

@@ -109,16 +109,30 @@ class Changes:
             for entry in file:
                 change = changes.get(entry.name)
                 if change is not None and change.file != digest(entry):
-                    del changes[entry.name]
                     change = None
                 value = entry.to_mapping() if change is None else change.value
                 if value is not None:
                     merged.append(value)
             names = {entry.name for entry in file}
-            for name in [name for name, change in changes.items() if name not in names and change.file is not None]:
-                del changes[name]  # the file has it no longer
-            merged += [change.value for name, change in changes.items() if name not in names and change.value]
+            merged += [
+                change.value
+                for name, change in changes.items()
+                if name not in names and change.value and change.file is None  # else the file has it no longer
+            ]
         return merged
+
+    def settle(self, streams: Iterable[StreamEntry], rules: Iterable[Rule], keep: Keep) -> None:
+        """The file is in use: what was changed of something that it says otherwise now, or no longer, is forgotten."""
+        written: dict[Kind, dict[str, str]] = {
+            "streams": {entry.name: digest(entry) for entry in streams},
+            "rules": {rule.name: digest(rule) for rule in rules},
+            "limits": {keep.name: digest(keep)},
+        }
+        with self._lock:
+            for kind, changes in self._changes.items():
+                said = written[kind]
+                for name in [name for name, change in changes.items() if change.file != said.get(name)]:
+                    del changes[name]
 
     def _read(self, path: Path) -> None:
         try:

@@ -106,6 +106,7 @@ class Station:
             self.jobs = stack.enter_context(Jobs(ground.folder / "files", shared, _job_options(configuration)))
             """Of files that people hand in."""
             self._closing = stack.pop_all()
+        self._changes.settle(configuration.streams, configuration.rules, configuration.keep)
         self._stamp = Stamp.of(configuration.path)
         self._warn_of_rules()
         self._publish_analysis()
@@ -236,6 +237,8 @@ class Station:
             raise OptionError("configuration", "none", "a job that was started with a file (-c)")
         with self._lock:
             try:
+                if path.exists() and not path.stat().st_size:  # an editor is writing it
+                    raise OptionError("configuration", path.name, "a file with something in it; it is empty")
                 new = read_configuration(path)
                 check_allowed(new.allow)
                 self._use(new)
@@ -253,6 +256,7 @@ class Station:
             old, self._delivery = self._delivery, delivery
             old.close()
         self._configuration = new
+        self._changes.settle(new.streams, new.rules, new.keep)
         for name in [name for name in self._entries if name not in wanted]:
             self._stop(name)
         for entry in wanted.values():
@@ -299,6 +303,8 @@ class Station:
 
     def _warn_of_rules(self) -> None:
         for rule in self.rules:
+            if gone := [name for name in rule.channels if name not in self._configuration.channels]:
+                log.warning("rule %s tells %s, and there is no such channel", rule.name, " and ".join(gone))
             if not any(rule.applies_to(name) for name in self._entries):
                 wanted = ", ".join(rule.streams) or "all streams"
                 log.warning("rule %s is for %s, and there is no such stream", rule.name, wanted)

@@ -6,8 +6,9 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from streamer.addresses import redact
@@ -47,6 +48,7 @@ STALE_SECONDS = 10.0
 """A frame that waited longer than this (or two intervals, if longer) is not analysed any more."""
 MISSED = 3
 """Intervals between frames for which a track that is not seen can come back, if that is longer than the usual."""
+MOST_PATIENCE_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +114,9 @@ class Stream:
         self._known: FrameResult | None = None
         """That answer; None while the model thread has it in hand."""
         self._tracking = threading.Lock()
-        self._tracker = Tracker(_tracking_of(settings))
+        self._tracker = Tracker(_tracking_of(settings, ()))
+        self._results_at: deque[float] = deque(maxlen=6)
+        """Media seconds of the newest results."""
         self._slot: LatestSlot[_Waiting] = LatestSlot()
         self.waiting_since: float | None = None
         """``time.monotonic()`` since when a frame (this or one before it) waits for the model; None if none does."""
@@ -175,9 +179,6 @@ class Stream:
                 return
             if not new.answers_like(self._settings):
                 self._gate, self._asked, self._known = _gate_of(new), None, None
-            if new.fps != self._settings.fps:
-                with self._tracking:
-                    self._tracker.options = _tracking_of(new)
             self._settings, self._revision = new, self._revision + 1
             self._analysis.set_rate(new.fps)
             self.showing.set_rate(new.display_fps)
@@ -257,6 +258,8 @@ class Stream:
         if result.error is not None:
             return result
         with self._tracking:
+            self._results_at.append(result.time_seconds)
+            self._tracker.options = _tracking_of(self._settings, self._results_at)
             found = self._tracker.update(result.detections, result.time_seconds)
         return replace(result, detections=found)
 
@@ -445,6 +448,9 @@ def _gate_of(settings: StreamSettings) -> Gate:
     return Gate(settings.gate, max_age_seconds=settings.gate_seconds, window=settings.window)
 
 
-def _tracking_of(settings: StreamSettings) -> TrackerOptions:
-    """A thing may be missed twice, however far apart the frames are."""
-    return TrackerOptions(patience_seconds=max(TrackerOptions().patience_seconds, MISSED / settings.fps))
+def _tracking_of(settings: StreamSettings, times: Iterable[float]) -> TrackerOptions:
+    """A thing may be missed twice, however far apart the frames are: as it is asked for, and as a slow model has it."""
+    gaps = sorted(later - earlier for earlier, later in pairwise(times))
+    usual = gaps[len(gaps) // 2] if gaps else 0.0
+    patience = max(TrackerOptions().patience_seconds, MISSED / settings.fps, MISSED * usual)
+    return TrackerOptions(patience_seconds=min(patience, MOST_PATIENCE_SECONDS))

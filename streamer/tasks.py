@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from streamer.errors import OptionError
+from streamer.gemma.schemas import checked_schema
 
 Kind = Literal["caption", "detect", "ask", "read", "check", "compare"]
 KINDS: tuple[Kind, ...] = ("caption", "detect", "ask", "read", "check", "compare")
@@ -43,8 +44,10 @@ class Task:
             raise OptionError("max_tokens", self.max_tokens, "a whole number from 1 to 8192")
         if not 1 <= self.frames <= 16:
             raise OptionError("frames", self.frames, "a whole number from 1 to 16")
-        if self.kind == "detect" and self.schema is not None:
-            raise OptionError("schema", dict(self.schema), "a question beside it: boxes have their own form")
+        if self.schema is not None:
+            checked_schema(self.schema)
+            if self.kind == "detect":
+                raise OptionError("schema", dict(self.schema), "a question beside it: boxes have their own form")
 
     @classmethod
     def caption(cls, prompt: str = CAPTION_PROMPT, *, max_tokens: int = 128) -> Task:

@@ -9,12 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from streamer.cli import main
 from tests.commands import Ended, Run
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # torch's threads would spin where another worker's could run
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+settings.register_profile("patient", deadline=None)  # a busy machine is no fault
+settings.load_profile("patient")
 
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "clips"
 

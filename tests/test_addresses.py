@@ -18,6 +18,12 @@ from streamer.errors import SourceError
         ("http://cam/video?user=me&password=x&size=2", "http://cam/video?user=me&password=***&size=2"),
         ("http://cam/video?ACCESS_TOKEN=x#top", "http://cam/video?ACCESS_TOKEN=***#top"),
         ("/data/a@b.mp4", "/data/a@b.mp4"),
+        ("rtsp://h/user=me_password=x1_channel=1_stream=0.sdp", "rtsp://h/user=me_password=***_channel=1_stream=0.sdp"),
+        ("http://h/cgi?loginuse=me&loginpas=x&size=2", "http://h/cgi?loginuse=me&loginpas=***&size=2"),
+        ("rtsp://me:pa/ss@h/live", "rtsp://***@h/live"),
+        ("rtsp://me:pa#ss?@h:554/live", "rtsp://***@h:554/live"),
+        ("rtsp://h:554/a@b", "rtsp://h:554/a@b"),
+        ("rtsp://[::1]:554/a@b", "rtsp://[::1]:554/a@b"),
         ("synthetic:?size=64x36", "synthetic:?size=64x36"),
     ],
 )

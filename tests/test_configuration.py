@@ -9,6 +9,7 @@ import pytest
 
 from streamer.configuration import StreamEntry, digest, read_configuration
 from streamer.errors import OptionError
+from streamer.keeping import Keep
 from streamer.kept import Changes
 from streamer.notify.configure import channel_from_mapping
 from streamer.rules import Rule
@@ -139,6 +140,8 @@ def test_the_file_has_the_last_word_where_it_was_changed_later(tmp_path: Path) -
     changes.put(FASTER, GATE)
     rewritten = StreamEntry("gate", "rtsp://a/1", StreamSettings(fps=3))
     assert changes.streams([rewritten]) == [rewritten]
+    assert changes.streams([GATE]) == [FASTER], "a file that could not be used has changed nothing"
+    changes.settle([rewritten], [], Keep(1, 1, 1))
     assert changes.streams([GATE]) == [GATE], "the change is over"
 
 

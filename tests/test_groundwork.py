@@ -58,7 +58,10 @@ def test_more_questions_than_are_asked_of_a_stream(run: Run, tmp_path: Path) -> 
     rules = "".join(f'[[rules]]\nname = "rule {number}"\nquestion = "Is it {number}?"\n' for number in range(33))
     (tmp_path / "streams.toml").write_text(rules)
     said = refused(run, "synthetic:?live=1", "--port", 0, "-c", tmp_path / "streams.toml")
-    assert "rules: '33 questions on synthetic:?live=1' cannot be used; expected at most 32 questions of rules on one" in said
+    assert (
+        "rules: '33 questions on synthetic:?live=1' cannot be used; expected at most 32 questions of rules on one"
+        in said
+    )
 
 
 def test_a_history_that_cannot_be_opened(run: Run, tmp_path: Path) -> None:

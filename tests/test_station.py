@@ -17,12 +17,14 @@ import cv2
 import numpy as np
 import pytest
 
+from streamer.alerting import _Seen
 from streamer.alerts import Alert
 from streamer.configuration import Configuration, StreamEntry, read_configuration
 from streamer.errors import OptionError, SourceError
 from streamer.models.base import Request
 from streamer.models.scripted import ScriptedModel
-from streamer.rules import Condition, Rule
+from streamer.results import FrameResult
+from streamer.rules import Condition, Rule, WatchState
 from streamer.settings import StreamSettings
 from streamer.sources.synthetic import read_counter
 from streamer.station import Station
@@ -276,6 +278,77 @@ def test_an_acknowledgement_is_kept_and_goes_on_with_the_alert(run: Callable[...
     assert [alert.revision for alert in heard] == sorted({alert.revision for alert in heard})
     with pytest.raises(OptionError):
         station.alerting.book.acknowledge("0" * 32, "anna")
+
+
+def test_the_end_goes_to_those_who_heard_of_the_beginning(
+    run: Callable[..., Station], scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also when the rule is gone meanwhile, or was another run's."""
+    channels = {name: {"type": "command", "argv": [sys.executable, "-c", ""]} for name in ("log", "siren")}
+    rule = replace(LADDER, channels=("log",))
+    station = run(channels=channels)
+    station.set_rule(rule)
+    heard = told(station)
+    scene.ladder = True
+    eventually(lambda: bool(heard))
+    station.remove_rule("ladder")
+    eventually(lambda: heard[-1].phase == "end")
+    assert station.history.channels_of(heard[0].id) == ("log",)
+    station.set_rule(rule)
+    eventually(lambda: any(alert.id != heard[0].id for alert in heard))
+    again = next(alert for alert in heard if alert.id != heard[0].id)
+    station.alerting._end_all = lambda: None  # type: ignore[method-assign] # as if it was killed
+    station.close()
+    after = run(channels={"siren": channels["siren"]})
+    assert after.history.alert(again.id).phase == "end"
+    assert after.history.channels_of(again.id) == ("log",)
+    assert "rule ladder tells log, and there is no such channel" in caplog.text
+
+
+def test_a_cooldown_outlasts_a_restart(run: Callable[..., Station], scene: Scene) -> None:
+    rule = replace(LADDER, cooldown_seconds=600)
+    station = run(rule)
+    heard = told(station)
+    scene.ladder = True
+    eventually(lambda: bool(heard))
+    station.close()
+    again = run(rule)
+    heard = told(again)
+    eventually(lambda: again.alerting.states().get(("ladder", "gate"), WatchState("idle")).kind == "cooling")
+    counted = again.monitor.status("gate").counts["analysed"]
+    eventually(lambda: again.monitor.status("gate").counts["analysed"] > counted + 5)
+    assert heard == []
+
+
+def test_results_that_come_seldom_are_no_silence(run: Callable[..., Station], scene: Scene) -> None:
+    """Of a slow model, whatever rate is asked for."""
+    station = run(LADDER, entry=StreamEntry("gate", "synthetic:?live=1", replace(FAST, paused=True)))
+    heard = told(station)
+    now = time.time()
+    answers = {LADDER.task_name: {"answer": True, "reason": "a man", "text": "Yes, a man."}}
+    for number in range(6):
+        result = FrameResult("gate", number, 100.0 * number, (640, 360), answers=answers)
+        station.alerting._see(_Seen(result, None, now + 1 + 100 * number))
+    station.alerting._tick()
+    assert [alert.phase for alert in heard] == ["new"]
+
+
+def test_a_file_that_is_empty_for_a_moment_changes_nothing(tmp_path: Path, scene: Scene) -> None:
+    path = tmp_path / "streams.toml"
+    path.write_text(FILE.format(fps=5, more=""))
+    with ScriptedModel(scene) as model, Station(model, read_configuration(path)) as station:
+        station.change("gate", lambda settings: replace(settings, fps=3.0))
+        path.write_text("")
+        with pytest.raises(OptionError, match="it is empty"):
+            station.reload()
+        path.write_text(
+            FILE.format(fps=4, more='[channels.x]\ntype = "webhook"\nurl = "http://a"\nsecret_env = "NO"\n')
+        )
+        with pytest.raises(OptionError, match="secret_env"):
+            station.reload()
+        path.write_text(FILE.format(fps=5, more=""))
+        station.reload()
+        assert station.monitor.status("gate").settings.fps == 3.0, "what was changed on the page is still there"
 
 
 def test_a_command_is_told_of_the_alert(run: Callable[..., Station], scene: Scene, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ def checked_schema(schema: object) -> dict[str, Any]:
         raise refused(schema, "it is no object")
     try:
         plain: dict[str, Any] = json.loads(json.dumps(dict(schema), allow_nan=False))
+        json.dumps(plain, ensure_ascii=False).encode()  # halves of characters are no text
     except (TypeError, ValueError, RecursionError) as error:
         raise refused(schema, f"it is no JSON: {error}") from error
     if plain and not plain.keys() & _WORDS:

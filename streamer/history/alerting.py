@@ -149,6 +149,12 @@ class NoticeRows:
             due: float | None = connection.scalar(_pending(select(func.min(NOTICES.c.due_at)), channel))
             return due
 
+    def channels_of(self, alert: str) -> tuple[str, ...]:
+        """Those that have heard, or are to hear, of the alert."""
+        query = select(NOTICES.c.channel).where(NOTICES.c.alert == alert).distinct()
+        with self._database.reading() as connection:
+            return tuple(connection.scalars(query))
+
     def notice_delivered(self, id: int) -> None:
         self._change_notice(id, state="delivered", error=None)
 

@@ -157,7 +157,8 @@ def _sqlite(path: Path, busy_seconds: float) -> Engine:
     @event.listens_for(engine, "connect")
     def opened(connection: sqlite3.Connection, record: Any) -> None:
         connection.isolation_level = None  # transactions begin below, not by the driver
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before there is a page
+        if not connection.execute("PRAGMA page_count").fetchone()[0]:  # later it would wait for whoever writes
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         _write_ahead(connection, time.monotonic() + busy_seconds)
 
     @event.listens_for(engine, "begin")

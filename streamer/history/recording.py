@@ -118,7 +118,7 @@ class Recorder:
         except HistoryError as error:
             if "pictures" not in self._faults:
                 log.warning("results are kept without their pictures: %s", error)
-            self._faults["pictures"] = str(error)
+                self._faults["pictures"] = str(error)  # one text, though each picture has a name of its own
         else:
             entry.picture = name
             self._faults.pop("pictures", None)

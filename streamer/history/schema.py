@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Double, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Double, MetaData, Table, Text
 
 METADATA = MetaData()
+_Whole = BigInteger
+"""64 bits everywhere: PostgreSQL refuses greater numbers in a query than the type that stands here, whatever its column
+holds."""
 
 RESULTS = Table(
     "results",
     METADATA,
-    Column("id", Integer, primary_key=True),  # stable: never given to another row
+    Column("id", _Whole, primary_key=True),  # stable: never given to another row
     Column("stream", Text, nullable=False),
     Column("at", Double, nullable=False),  # Unix seconds of capture
     Column("until", Double, nullable=False),  # of the last picture that had not changed since
     Column("words", Text, nullable=False),  # `words.indexed`
     Column("document", Text, nullable=False),  # `rows.result_document`
     Column("picture", Text),
-    Column("corrected", Integer),  # id of the correction that counts; null where the model's answer does
+    Column("corrected", _Whole),  # id of the correction that counts; null where the model's answer does
 )
 LABELS = Table(
     "result_labels",
     METADATA,
     Column("label", Text, primary_key=True),  # `rows.label_key`
-    Column("result", Integer, primary_key=True),
+    Column("result", _Whole, primary_key=True),
 )
 FILES = Table(
     "files",
@@ -31,7 +34,7 @@ FILES = Table(
     Column("kind", Text, nullable=False),  # "result": goes with its row; "alert" and "clip": go with their alert
     Column("home", Text, nullable=False),  # `Shelf.home` of the folder that has it
     Column("at", Double, nullable=False),
-    Column("bytes", Integer, nullable=False),  # 0 for a clip that is being written
+    Column("bytes", _Whole, nullable=False),  # 0 for a clip that is being written
 )
 ALERTS = Table(
     "alerts",
@@ -40,8 +43,8 @@ ALERTS = Table(
     Column("stream", Text, nullable=False),
     Column("rule", Text, nullable=False),
     Column("phase", Text, nullable=False),
-    Column("revision", Integer, nullable=False),
-    Column("put_revision", Integer, nullable=False),  # the job's own count: it does not know of acknowledgements
+    Column("revision", _Whole, nullable=False),
+    Column("put_revision", _Whole, nullable=False),  # the job's own count: it does not know of acknowledgements
     Column("started_at", Double, nullable=False),
     Column("updated_at", Double, nullable=False),
     Column("ended_at", Double),
@@ -54,14 +57,14 @@ REVISIONS = Table(
     "alert_revisions",
     METADATA,
     Column("alert", Text, primary_key=True),
-    Column("revision", Integer, primary_key=True),
+    Column("revision", _Whole, primary_key=True),
     Column("document", Text, nullable=False),
 )
 CORRECTIONS = Table(
     "corrections",
     METADATA,
-    Column("id", Integer, primary_key=True),
-    Column("result", Integer, nullable=False),
+    Column("id", _Whole, primary_key=True),
+    Column("result", _Whole, nullable=False),
     Column("at", Double, nullable=False),
     Column("author", Text, nullable=False),
     Column("document", Text),  # `correcting.Correction`; null: from then on the model's answer counted again
@@ -69,13 +72,13 @@ CORRECTIONS = Table(
 NOTICES = Table(
     "notices",
     METADATA,
-    Column("id", Integer, primary_key=True),
+    Column("id", _Whole, primary_key=True),
     Column("channel", Text, nullable=False),
     Column("alert", Text, nullable=False),
-    Column("revision", Integer, nullable=False),
+    Column("revision", _Whole, nullable=False),
     Column("at", Double, nullable=False),  # `Alert.updated_at`
     Column("document", Text, nullable=False),
-    Column("attempts", Integer, nullable=False),
+    Column("attempts", _Whole, nullable=False),
     Column("due_at", Double, nullable=False),
     Column("state", Text, nullable=False),
     Column("error", Text),

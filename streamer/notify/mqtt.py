@@ -68,6 +68,8 @@ class Mqtt:
         """Stream and rule -> ids of alerts that have not ended."""
         self._told: set[str] = set()
         """Home Assistant's topics that were published; the connection repeats them where the broker forgot them."""
+        self._forgotten: set[tuple[str, str | None]] = set()
+        """Stream and rule, or a stream with all its rules (None), that are gone: no late message brings them back."""
         self._newest: OrderedDict[str, int] = OrderedDict()
         """Alert -> revision."""
         listening = (self.topics.analysis_sets, self._commanded) if on_command else (None, None)
@@ -82,8 +84,13 @@ class Mqtt:
         stream, rule = str(notice.document["stream"]), str(notice.document["rule"])
         messages = [Message(self.topics.alerts(stream), message_bytes(values))]
         with self._lock:
-            self._streams[slug(stream)] = stream
-            if self._is_news(notice):
+            removed = self._forgotten & {(stream, rule), (stream, None)}
+            gone = bool(removed) and notice.document.get("type") == "end"
+            if not gone:
+                self._forgotten -= removed
+            if not gone:
+                self._streams[slug(stream)] = stream
+            if self._is_news(notice) and not gone:
                 messages = [*self._state(stream, rule, notice, values), *messages]
         self._broker.publish(messages)
 
@@ -92,6 +99,7 @@ class Mqtt:
         state = Message(self.topics.analysis_state(stream), b"ON" if on else b"OFF", True)
         with self._lock:
             self._streams[slug(stream)] = stream
+            self._forgotten.discard((stream, None))
             messages = [state]
             if self._on_command:
                 topic = discovery.switch_topic(self.topics, self._options.discovery_prefix, stream)
@@ -104,16 +112,20 @@ class Mqtt:
         or as soon as there is a connection."""
         prefix = self._options.discovery_prefix
         with self._lock:
+            if len(self._forgotten) >= MAX_KNOWN_ALERTS:
+                self._forgotten.clear()
+            self._forgotten.add((stream, rule))
+            topics = []
+            for name in [rule] if rule is not None else [name for of, name in self._open if of == stream]:
+                self._open.pop((stream, name), None)
+                topics += [
+                    discovery.sensor_topic(self.topics, prefix, stream, name),
+                    self.topics.state(stream, name),
+                    self.topics.attributes(stream, name),
+                ]
             if rule is None:
                 self._streams.pop(slug(stream), None)
-                topics = [discovery.switch_topic(self.topics, prefix, stream), self.topics.analysis_state(stream)]
-            else:
-                self._open.pop((stream, rule), None)
-                topics = [
-                    discovery.sensor_topic(self.topics, prefix, stream, rule),
-                    self.topics.state(stream, rule),
-                    self.topics.attributes(stream, rule),
-                ]
+                topics += [discovery.switch_topic(self.topics, prefix, stream), self.topics.analysis_state(stream)]
             self._told.difference_update(topics)
         self._broker.keep([Message(topic, b"", True) for topic in topics])
 

@@ -14,8 +14,10 @@ from streamer.rules.presence import Presence, Stay
 from streamer.rules.rule import Rule
 from streamer.rules.shapes import Line
 
-DETECT = "detect"
-"""Name of the task that detections come from, as `Task.detect` has it."""
+_DETECT = "detect"
+"""Name of the task that detections come from, as `Task.detect` has it; people may call it otherwise."""
+_BOXES = ("```json", "[", "{")
+"""How lists of boxes begin."""
 CLEARANCE = 0.02
 """How far from the line, of the picture, an object that crossed it must have been before it can cross it again: one
 that stands on the line does not cross it with every trembling of its box."""
@@ -101,7 +103,7 @@ class DetectionJudge:
         return self._counted(found)
 
     def _by_ids(self, result: FrameResult, found: Sequence[Detection], seconds: float) -> Outcome:
-        if not result.detections and DETECT not in result.answers:
+        if not result.detections and not _looked_for(result):
             return Outcome(False, "nothing was looked for in the picture")  # so nothing has left
         named: dict[int, Detection] = {}
         for detection in found:
@@ -138,11 +140,18 @@ class DetectionJudge:
 
 def _doubt(result: FrameResult) -> str | None:
     """Why there may be more in the picture than was detected."""
-    if problem := result.notes.get(DETECT):
+    names = _looked_for(result)
+    if problem := next((result.notes[name] for name in names if name in result.notes), None):
         return f"what was detected is not complete: {problem}"
-    if not result.detections and DETECT not in result.answers:
+    if not result.detections and not names:
         return "nothing was looked for in the picture"
     return None
+
+
+def _looked_for(result: FrameResult) -> list[str]:
+    """The names of its answers that are lists of boxes."""
+    said = {name: answer for name, answer in result.answers.items() if isinstance(answer, str)}
+    return [name for name, answer in said.items() if name == _DETECT or answer.lstrip().startswith(_BOXES)]
 
 
 def _appears(stay: Stay) -> bool:

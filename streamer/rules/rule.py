@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 from streamer.alerts import SEVERITIES, Severity
 from streamer.errors import OptionError
+from streamer.patterns import matches
 from streamer.reading import Reader, flag, number, placed, read, text, texts, whole
 from streamer.rules.conditions import Condition
 from streamer.rules.schedule import Schedule
@@ -81,7 +81,7 @@ class Rule:
             raise OptionError("answer", self.answer, 'none beside "when": it is for a question')
 
     def applies_to(self, stream: str) -> bool:
-        return not self.streams or any(fnmatchcase(stream, pattern) for pattern in self.streams)
+        return not self.streams or matches(stream, self.streams)
 
     def on_duty(self, at_unix: float) -> bool:
         return self.schedule is None or self.schedule.holds(at_unix)

@@ -76,20 +76,29 @@ class RuleWatcher:
     nor no) count for neither, and break no row. Results that took over the answers of the one before count.
     """
 
-    def __init__(self, rule: Rule, stream: str, *, max_silence_seconds: float = MAX_SILENCE_SECONDS) -> None:
-        """``max_silence_seconds``: should be several times the stream's interval between results."""
+    def __init__(
+        self,
+        rule: Rule,
+        stream: str,
+        *,
+        max_silence_seconds: float = MAX_SILENCE_SECONDS,
+        cool_until: float = -math.inf,
+    ) -> None:
+        """``max_silence_seconds``: should be several times the stream's interval between results. ``cool_until``: Unix
+        seconds until which an alert of an earlier run keeps others from beginning."""
         self.rule, self.stream = rule, stream
         self.outcome: Outcome | None = None
         """What the newest result said of the rule."""
         self._judge = judge_for(rule)
         self._needed = 1 if self._judge.momentary else rule.confirm
-        self._max_silence_seconds = max_silence_seconds
+        self.max_silence_seconds = max_silence_seconds
+        """May be changed while it watches."""
         self._clock = SteadyClock()
         self._met = self._missed = 0
         self._began_at: float | None = None
         self._began = -math.inf
         self._heard: float | None = None
-        self._cool_until = -math.inf
+        self._cool_until = cool_until
         self._on_duty, self._open = True, rule.enabled
 
     @property
@@ -138,8 +147,8 @@ class RuleWatcher:
         now = self._clock.read(at)
         self._on_duty = self.rule.on_duty(at)
         changes: tuple[Change, ...] = ()
-        if self._heard is not None and now - self._heard > self._max_silence_seconds:
-            silent = self._heard + self._max_silence_seconds
+        if self._heard is not None and now - self._heard > self.max_silence_seconds:
+            silent = self._heard + self.max_silence_seconds
             changes = self._end(self._clock.shown(silent), silent, self._silence())
             self._judge.forget()
             self._heard, self._met, self._missed = None, 0, 0
@@ -178,4 +187,4 @@ class RuleWatcher:
 
     def _silence(self) -> str:
         why = self.outcome.reason if self.outcome is not None and self.outcome.holds is None else ""
-        return f"nothing was seen for {self._max_silence_seconds:g} s" + (f" ({why})" if why else "")
+        return f"nothing was seen for {self.max_silence_seconds:g} s" + (f" ({why})" if why else "")

@@ -9,12 +9,12 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
 from streamer.errors import OptionError
 from streamer.outputs.atomic import replacing
+from streamer.patterns import matches
 from streamer.server import guard
 
 Role = Literal["viewer", "admin"]
@@ -37,7 +37,7 @@ class Access:
         return self.role == "admin"
 
     def sees(self, stream: str) -> bool:
-        return not self.streams or any(fnmatchcase(stream, pattern) for pattern in self.streams)
+        return not self.streams or matches(stream, self.streams)
 
     def seen(self, streams: Iterable[str]) -> tuple[str, ...] | None:
         """Those of ``streams`` that may be seen; None where all may be."""

@@ -89,6 +89,8 @@ class StationControls:
         self._station.add(StreamEntry(stream, address, settings))
 
     def remove(self, stream: str) -> None:
+        if not self.can_add:
+            raise OptionError("command", "remove", "a server that lets viewers add streams (allow in streams.toml)")
         self._station.remove(stream)
 
     def acknowledge(self, alert: str, by: str) -> None:

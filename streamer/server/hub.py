@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -31,6 +32,8 @@ from streamer.settings import StreamSettings, StreamStatus
 if TYPE_CHECKING:
     from streamer.alerting import Alerting
     from streamer.server.protocol import Result, Told
+
+log = logging.getLogger(__name__)
 
 RESULTS_KEPT = 50
 """Newest results a stream for the snapshot."""
@@ -88,7 +91,7 @@ class Hub:
 
     def open(self) -> None:
         """Begins to follow the job; called on the running event loop."""
-        self._inbox = Inbox(asyncio.get_running_loop(), self._deliver, self._send_all_away)
+        self._inbox = Inbox(asyncio.get_running_loop(), self._deliver_lasting, self._send_all_away)
         unsubscribe = [self._monitor.subscribe(self._inbox.put)]
         if self._alerting is not None:
             unsubscribe.append(self._alerting.book.subscribe(self._inbox.put))
@@ -161,7 +164,7 @@ class Hub:
             self._tell_trouble(self._look_for_trouble())
             if self._viewers:
                 for status in self._monitor.statuses():
-                    self._deliver(status)
+                    self._deliver_lasting(status)
             for viewer in tuple(self._viewers):
                 with contextlib.suppress(OptionError):  # a stream has gone at this moment: `_forget` comes
                     viewer.looking.tend(time.monotonic())
@@ -173,6 +176,12 @@ class Hub:
         for viewer in self._viewers:
             if viewer.access.admin:
                 viewer.tell(protocol.Trouble(time=time.time(), words=words))
+
+    def _deliver_lasting(self, event: Event | Alert) -> None:
+        try:
+            self._deliver(event)
+        except Exception:  # what cannot be told of one event must not keep the others from being told
+            log.exception("an event cannot be told to viewers")
 
     def _deliver(self, event: Event | Alert) -> None:
         match event:
@@ -310,7 +319,7 @@ class Hub:
         """An alert that may not be seen is like one that does not exist."""
         alert = None if self._alerting is None else self._alerting.book.find(id)
         if alert is not None and not access.sees(alert.stream):
-            raise OptionError("alert", id, "an alert that is there")
+            raise OptionError("alert", id, "the id of an alert that is kept")
         self._controls.acknowledge(id, access.name)
 
     async def _show(self, viewer: Viewer, widths: dict[str, int], video: frozenset[str]) -> None:

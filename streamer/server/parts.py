@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from streamer.errors import OptionError
-from streamer.gemma.schemas import checked_schema
 from streamer.results import Detection
 from streamer.tasks import CAPTION_PROMPT, COMPARE_PROMPT, READ_PROMPT, Kind, Task
 
@@ -61,8 +60,7 @@ class TaskPart(Strict):
         """Raises `OptionError` for a question without words, limits out of range and what is no schema."""
         task = self._plain()
         given = {name: value for name in ("name", "max_tokens", "frames") if (value := getattr(self, name)) is not None}
-        schema = None if self.json_schema is None else checked_schema(self.json_schema)
-        return replace(task, **given, schema=schema)
+        return replace(task, **given, schema=self.json_schema)
 
     def _plain(self) -> Task:
         words = (self.prompt or "").strip()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from fastapi import WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
 
-from streamer.errors import OptionError
+from streamer.errors import OptionError, StreamerError
 from streamer.server import guard, protocol
 from streamer.server.access import EVERYTHING, Tokens
 
@@ -42,7 +42,11 @@ async def serve(
     await socket.accept()
     address = socket.client.host if socket.client else ""
     token = "" if open_locally else await _shown(socket)
-    access = EVERYTHING if open_locally else await asyncio.to_thread(tokens.find, token) if token else None
+    try:
+        access = EVERYTHING if open_locally else await asyncio.to_thread(tokens.find, token) if token else None
+    except StreamerError:  # they are kept in a file, which may be damaged
+        await _close(socket, TRY_LATER, "tokens cannot be read at the moment")
+        return
     if access is None:
         await _send_away(socket, token, attempts, address)
         return
@@ -109,8 +113,11 @@ async def _converse(socket: WebSocket, hub: Hub, viewer: Viewer, still: Callable
 
 
 async def _watch_token(still: Callable[[], bool], expired: asyncio.Event) -> None:
-    while await asyncio.to_thread(still):
-        await asyncio.sleep(TOKEN_SECONDS)
+    good = True
+    while good:
+        with contextlib.suppress(StreamerError):  # it cannot be told at the moment: nothing has changed so far
+            good = await asyncio.to_thread(still)
+        await asyncio.sleep(TOKEN_SECONDS if good else 0)
     expired.set()
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from streamer.addresses import redact
 from streamer.buffers import Closed, LatestSlot
-from streamer.errors import OptionError, SourceError
+from streamer.errors import OptionError, SourceError, StreamerError
 from streamer.sampling import Due, Sampling, select
 from streamer.sources.base import Counters, Source, SourceInfo, State
 from streamer.sources.sampled import thumbnail, to_frames
@@ -184,7 +184,7 @@ class LiveSource(Source):
             self._known.set()
             self._close_ring()
 
-    def _follow(self) -> SourceError | None:
+    def _follow(self) -> StreamerError | None:
         """Until the end (None), or a fault that nobody waits out."""
         failures = 0
         while not self._stop.is_set():
@@ -194,6 +194,9 @@ class LiveSource(Source):
                 self._deliver()
             except Closed:
                 break
+            except OptionError as error:  # hardware decoding that this FFmpeg has not
+                self._enter("failed", str(error))
+                return error
             except SourceError as error:
                 failures = failures + 1 if self._counters.decoded == before else 1
                 if self._gives_up(error, failures):

@@ -112,8 +112,14 @@ def test_what_is_forgotten_is_gone_from_the_broker(broker: Mosquitto, watcher: W
         channel.forget("gate")
         watcher.expect("streamer/gate/analysis/state", b"")
         assert list(retained(broker.port)) == [AVAILABLE]
-        channel.send(notice(2, phase="update", revision=2, **NIGHT))  # is told of again
+        channel.send(notice(2, phase="end", revision=2, **NIGHT))  # because its rule is gone
+        wait_until(lambda: len(watcher.all(ALERTS)) == 2)
+        assert list(retained(broker.port)) == [AVAILABLE], "and nothing of it comes back"
+        channel.send(notice(3, phase="update", revision=3, **NIGHT))  # is told of again
         assert SENSOR in retained(broker.port)
+        channel.forget("gate")
+        watcher.expect(STATE, b"")
+        assert list(retained(broker.port)) == [AVAILABLE], "with all its rules"
 
 
 def test_two_alerts_of_one_rule_keep_it_on_until_both_ended(broker: Mosquitto, watcher: Watcher) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -80,6 +81,17 @@ def test_nothing_there_is_only_sure_where_the_picture_was_searched() -> None:
     assert once(empty, seen(answers={})).holds is None
     cut_off = once(empty, seen(notes={"detect": "cut off at 64 tokens"}))
     assert cut_off == Outcome(None, "what was detected is not complete: cut off at 64 tokens")
+
+
+def test_boxes_may_come_of_a_task_of_another_name() -> None:
+    """Where they were looked for and none was there, that is known as well."""
+    nothing, gone = Condition(at_most=0), Condition(event="leaves")
+    searched = seen(answers={"things": "```json\n[]\n```"})
+    assert once(nothing, searched).holds is True
+    assert once(nothing, replace(searched, notes={"things": "cut off at 9 tokens"})).holds is None
+    assert once(nothing, seen(answers={"count": "none"})).holds is None
+    assert once(gone, searched).reason == "nothing left"
+    assert once(gone, seen(answers={})).reason == "nothing was looked for in the picture"
 
 
 def test_something_there_is_sure_even_in_an_answer_that_was_cut_off() -> None:

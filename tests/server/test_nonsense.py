@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from streamer.client import Client
+from streamer.client import Client, ClientError
+from streamer.configuration import Configuration
+from streamer.models.scripted import ScriptedModel
 from streamer.server import Server
+from streamer.server.access import Tokens
 from streamer.server.protocol import Hello
+from streamer.station import Station
 
 
 def test_broken_text_leaves_no_traceback_in_the_log(server: Server, caplog: pytest.LogCaptureFixture) -> None:
@@ -21,6 +28,28 @@ def test_broken_text_leaves_no_traceback_in_the_log(server: Server, caplog: pyte
                 socket.recv(5)
     with Client(server.url) as client:
         assert isinstance(client.receive(5), Hello)
+    assert caplog.records == []
+
+
+def test_tokens_that_cannot_be_read_are_no_traceback(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Those who are in stay, others are told to come again."""
+    caplog.set_level(logging.ERROR)
+    with (
+        ScriptedModel() as model,
+        Station(model, Configuration(data=tmp_path)) as station,
+        Server(station.monitor, station=station, port=0, token="the-owners-token-0123456789") as server,
+    ):
+        token = Tokens(tmp_path / "tokens.json").create("guard", "viewer")
+        with Client(f"{server.address}?token={token}") as client:
+            assert isinstance(client.receive(5), Hello)
+            (tmp_path / "tokens.json").write_text("[{")
+            time.sleep(1.5)
+            with (
+                pytest.raises(ClientError, match="tokens cannot be read"),
+                Client(f"{server.address}?token={token}") as other,
+            ):
+                other.receive(5)
+            client.show([])
     assert caplog.records == []
 
 

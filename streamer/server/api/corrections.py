@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from streamer.geometry import Box
 from streamer.history import Correction
@@ -22,6 +23,25 @@ router = APIRouter(prefix="/history", tags=["history"])
 
 ResultId = Annotated[int, Path(ge=1, lt=2**63, description="The id of a result")]
 _Side = Annotated[Number, Field(ge=0, le=1)]
+MOST_ATTRIBUTES, MOST_DEEP = 4000, 8
+"""Letters of a box's attributes as JSON, and lists in lists."""
+
+
+def _plain(attributes: dict[str, Any] | None) -> dict[str, Any] | None:
+    """They are kept for good, and read by all who look at the past."""
+    try:
+        text = json.dumps(attributes, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (ValueError, RecursionError) as error:
+        raise ValueError("expected values of JSON") from error
+    if len(text) > MOST_ATTRIBUTES or _depth(attributes) > MOST_DEEP:
+        raise ValueError(f"expected at most {MOST_ATTRIBUTES} letters of JSON, at most {MOST_DEEP} deep")
+    return attributes
+
+
+def _depth(value: object) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, inner), default=0)
 
 
 class DrawnBox(Strict):
@@ -33,7 +53,7 @@ class DrawnBox(Strict):
     x2: _Side
     y2: _Side
     track_id: int | None = Field(default=None, strict=True, ge=0, lt=2**53)
-    attributes: dict[str, Any] | None = None
+    attributes: Annotated[dict[str, Any] | None, AfterValidator(_plain)] = None
 
     def detection(self) -> Detection:
         return Detection(self.label, Box(self.x1, self.y1, self.x2, self.y2), self.track_id, self.attributes)

@@ -21,7 +21,7 @@ def alert_cursor(text: str | None) -> tuple[float, str] | None:
     if pair is None:
         return None
     at, id = pair
-    if not isinstance(id, str) or len(id) > 100:
+    if not isinstance(id, str) or len(id) > 100 or not (id.isascii() and id.isprintable()):
         raise _odd(text)
     return at, id
 

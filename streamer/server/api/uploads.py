@@ -25,6 +25,8 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 STREAM = "upload"
 """What its frames say that they are of."""
 _EXIF_ORIENTATION = 274
+_LONGEST_SIDE = 16_384
+"""Pixels; what is longer cannot be scaled."""
 _UNPACKING = threading.Lock()
 """One picture at a time: a large one takes hundreds of megabytes until it is scaled."""
 
@@ -41,6 +43,8 @@ def _decoded(data: bytes, most_pixels: int) -> NDArray[np.uint8]:
     """``(H, W, 3)`` uint8 RGB, upright by EXIF. The size is known, and refused, before anything is unpacked."""
     try:
         with _UNPACKING, Image.open(BytesIO(data), formats=FORMATS) as file:
+            if max(file.size) > _LONGEST_SIDE:
+                raise _refused(f"it is {file.width} x {file.height} pixels", f"at most {_LONGEST_SIDE} a side")
             if file.width * file.height > most_pixels:
                 raise _refused(f"it has {file.width} x {file.height} pixels", f"at most {most_pixels} pixels")
             turn = Orientation.from_exif(file.getexif().get(_EXIF_ORIENTATION, 1))

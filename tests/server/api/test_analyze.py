@@ -81,10 +81,23 @@ def test_the_model_sees_the_picture_upright_at_its_size(tmp_path: Path, format: 
     assert np.argmax(right) == 2
 
 
+def tall() -> bytes:
+    """Few pixels, but too many in one direction to be scaled."""
+    return encoded(Image.new("L", (1, 100_000)), "PNG")
+
+
 @pytest.mark.parametrize(
     "data",
-    [b"", b"no picture", jpeg()[:200], b"GIF89a" + bytes(100), encoded(Image.new("RGB", (9, 9)), "BMP"), bomb()],
-    ids=["empty", "words", "cut", "gif", "bmp", "bomb"],
+    [
+        b"",
+        b"no picture",
+        jpeg()[:200],
+        b"GIF89a" + bytes(100),
+        encoded(Image.new("RGB", (9, 9)), "BMP"),
+        bomb(),
+        tall(),
+    ],
+    ids=["empty", "words", "cut", "gif", "bmp", "bomb", "tall"],
 )
 def test_what_is_no_picture_is_refused(client: httpx.Client, data: bytes) -> None:
     assert problem(client.post(URL, content=data, headers=JPEG), 422)["field"] == "picture"

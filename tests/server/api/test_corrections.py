@@ -104,6 +104,9 @@ def test_it_is_taken_back(client: httpx.Client) -> None:
         {**BOX, "label": "x" * 101},
         {**BOX, "colour": "red"},
         {"label": "dog"},
+        {**BOX, "attributes": {"deep": json.loads("[" * 9 + "]" * 9)}},
+        {**BOX, "attributes": {"deep": json.loads("[" * 90 + "]" * 90)}},
+        {**BOX, "attributes": {"long": "x" * 4000}},
     ],
 )
 def test_boxes_that_cannot_be_are_refused(client: httpx.Client, box: dict[str, Any]) -> None:

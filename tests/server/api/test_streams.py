@@ -170,4 +170,9 @@ def test_a_task_of_another_name_or_without_words_is_refused(client: httpx.Client
     problem(client.put(f"{path}/a", json={"kind": "ask"}), 422)
     refused = problem(client.put(f"{path}/a", json={"kind": "ask", "prompt": "How many?", "schema": {"cars": 1}}), 422)
     assert "a JSON schema that can be followed" in refused["detail"]
+    half = client.put(
+        f"{path}/a", content=b'{"kind": "ask", "prompt": "x", "schema": {"enum": ["\\ud800"]}}',
+        headers={"content-type": "application/json"},
+    )  # fmt: skip
+    problem(half, 422)
     problem(client.put(f"{path}/{'a' * 101}", json={"kind": "caption"}), 422)
