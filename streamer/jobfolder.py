@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -23,16 +21,16 @@ from typing import Any, Literal
 from streamer.errors import OptionError, OutputError
 from streamer.filejob import AnnotateOptions
 from streamer.incoming import Incoming, Kind
+from streamer.outputs.archive import write_archive
 from streamer.outputs.atomic import replacing
 from streamer.outputs.formats import files_of
 from streamer.outputs.jsonl import result_from_json
+from streamer.outputs.naming import stem_of
 from streamer.results import FrameResult
 from streamer.sampling import Sampling
 from streamer.tasks import Task
 
 State = Literal["waiting", "running", "done", "failed"]
-LONGEST_STEM = 40
-"""Letters of a file's name here: endings come behind it, and file systems take 255 bytes."""
 _ROW_BYTES = 4 * 2**20
 """No row of a journal is longer."""
 
@@ -69,8 +67,7 @@ class Order:
     @property
     def stem(self) -> str:
         """What its files are called, without their endings."""
-        name = Path(self.title.replace("\\", "/")).stem
-        return re.sub(r"[^\w .()+,@=-]+", "-", name).strip("- .")[:LONGEST_STEM].strip("- .") or "file"
+        return stem_of(Path(self.title.replace("\\", "/")).stem, "file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,16 +204,8 @@ class Folder:
 
     def _archive(self, stem: str, name: str, paths: list[Path]) -> Path:
         target = self.made / f"{stem}.{name}.zip"
-        with (
-            replacing(target) as temporary,
-            zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file,
-        ):
-            for path in paths:
-                for one in sorted(path.rglob("*")) if path.is_dir() else [path]:
-                    kept = one.suffix.lower() in (".jpg", ".png")
-                    if one.is_file() and not one.name.startswith("."):
-                        stored = zipfile.ZIP_STORED if kept else zipfile.ZIP_DEFLATED
-                        file.write(one, one.relative_to(self.made), stored)
+        with replacing(target) as temporary:
+            write_archive(temporary, self.made, paths)
         return target
 
 

@@ -160,14 +160,10 @@ def excerpt(
     data: Data = None,
 ) -> None:
     """Write a part of what a live job has seen as a dataset: pictures, and the formats of annotate."""
-    from streamer.exporting import FORMATS, check_formats, export
-    from streamer.history.excerpt import write_excerpt
+    from streamer.exporting import export
+    from streamer.history.excerpt import excerpt_formats, write_excerpt
 
-    possible = [name for name in FORMATS if name != "mp4"]
-    names = possible if formats == "all" else [name.strip() for name in formats.split(",") if name.strip()]
-    check_formats(names)
-    if "mp4" in names:
-        raise OptionError("formats", "mp4", ", ".join(possible) + ": kept pictures make no video")
+    names = excerpt_formats(formats)
     now = time.time()
     with opened_history(config, data) as history:
         written = write_excerpt(

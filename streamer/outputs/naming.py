@@ -12,6 +12,8 @@ from streamer.addresses import redact
 from streamer.outputs.jsonl import first_row, path_of
 from streamer.sources.finding import Found, is_address, is_pattern, local_path
 
+LONGEST_STEM = 40
+"""Letters of a file's name: endings come behind it, and file systems take 255 bytes."""
 _NUMBERED = re.compile(r"(.*) \(\d+\)")
 
 
@@ -115,6 +117,15 @@ def _output_name(source: Found) -> str:
 
 def _plain(name: str) -> str:
     return re.sub(r"[^\w .()+,@=-]+", "-", name).strip("- .") or "answers"
+
+
+def stem_of(name: str, otherwise: str) -> str:
+    """What somebody called something, as the start of a file's name; ``otherwise`` where nothing of it can stand there.
+
+    >>> stem_of("yard/north: 2", "stream")
+    'yard-north- 2'
+    """
+    return re.sub(r"[^\w .()+,@=-]+", "-", name).strip("- .")[:LONGEST_STEM].strip("- .") or otherwise
 
 
 def told_apart(sources: Sequence[str]) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from streamer.probes import Probes
@@ -35,6 +37,9 @@ class Context:
     analyses: Slots = field(init=False)
     comparisons: Slots = field(init=False)
     exports: Slots = field(init=False)
+    excerpts: Slots = field(init=False)
+    scratch: Path | None = field(init=False)
+    """Where excerpts are made; None for the system's own place for such things."""
     backtests: Slots = field(init=False)
     uploads: Slots = field(init=False)
     pictures: Slots = field(init=False)
@@ -46,10 +51,14 @@ class Context:
         self.attempts = Attempts(limits.wrong_tokens)
         self.at_once = Slots(limits.at_once)
         self.analyses, self.exports = Slots(limits.analyses), Slots(limits.exports)
-        self.comparisons = Slots(limits.comparisons)
+        self.comparisons, self.excerpts = Slots(limits.comparisons), Slots(limits.excerpts)
         self.backtests = Slots(limits.backtests)
         self.uploads, self.pictures = Slots(limits.uploads), Slots(limits.pictures)
         self.probes = Probes(limits.probes, limits.probe_seconds)
+        data = self.station.configuration.data
+        self.scratch = None if data is None else data / "excerpts"
+        if self.scratch is not None:  # what a run that was killed has left: the job is alone in its data folder
+            shutil.rmtree(self.scratch, ignore_errors=True)
 
 
 def version() -> str:

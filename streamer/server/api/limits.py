@@ -44,6 +44,10 @@ class Limits:
     """Exports at the same time, of all clients."""
     export_seconds: float = 600.0
     """After which an export is cut off, as for somebody who does not read it."""
+    excerpts: int = 2
+    """Excerpts that are made or sent at the same time, of all clients."""
+    excerpt_results: int = 5000
+    """In one excerpt."""
     uploads: int = 2
     """Files that are being handed in at the same time, of all clients."""
     upload_pause_seconds: float = 30.0

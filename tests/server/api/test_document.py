@@ -65,6 +65,7 @@ def test_it_is_openapi_31_with_every_route(closed: Served, document: dict[str, A
     routes = {(method.upper(), path) for method, path, _ in operations(document)}
     assert ("GET", "/api/v1/streams/{stream}/picture.jpg") in routes
     assert ("POST", "/api/v1/analyze") in routes
+    assert ("GET", "/api/v1/history/excerpt") in routes
     assert ("GET", "/metrics") in routes
     assert len(routes) >= 35
     assert document["components"]["securitySchemes"] == {"token": {"type": "http", "scheme": "bearer"}}

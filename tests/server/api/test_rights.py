@@ -67,7 +67,9 @@ BODIES: dict[str, Any] = {
     "/api/v1/streams/{stream}/comparisons": {"variants": [{"budget": 70}, {"budget": 140}]},
     "/api/v1/retention": {"keep_days": 30},
 }
-QUERIES = {"/api/v1/history/results": {"stream": HIDDEN}, "/api/v1/alerts": {"stream": HIDDEN}}
+QUERIES = {
+    path: {"stream": HIDDEN} for path in ("/api/v1/history/results", "/api/v1/history/excerpt", "/api/v1/alerts")
+}
 
 
 @pytest.fixture(scope="module")
