@@ -127,6 +127,7 @@ async def _awaited(request: Request, make: Callable[[Callable[[], None]], Packed
     try:
         return making.result()
     except CalledOff:
+        await gone  # which raises what was wrong with the body, where there was one
         raise Refused(400, "nobody waits for it any more") from None
 
 
@@ -140,7 +141,7 @@ class _Download(StreamingResponse):
 
     def __init__(self, packed: Packed, slots: Slots, seconds: float) -> None:
         headers = {
-            "content-disposition": f"attachment; filename*=utf-8''{quote(packed.stem)}.zip",
+            "content-disposition": _named(packed.stem),
             "content-length": str(packed.bytes),
             "x-pictures": str(packed.rows),
             "x-left-out": str(packed.left_out),
@@ -155,6 +156,12 @@ class _Download(StreamingResponse):
         finally:
             self._file.close()
             self._slots.release()
+
+
+def _named(stem: str) -> str:
+    """The name twice: as programs take it that know ASCII alone, and as it is."""
+    plain = stem if stem.isascii() else "excerpt"
+    return f"attachment; filename=\"{plain}.zip\"; filename*=utf-8''{quote(stem)}.zip"
 
 
 def _blocks(file: IO[bytes]) -> Iterator[bytes]:

@@ -27,6 +27,7 @@ export class Correct {
   #fresh = el("button", { class: "button", type: "button", text: "New box" });
   #back = el("button", { class: "button", type: "button", text: "Back to the model's answer" });
   #save = el("button", { class: "button correct-save", type: "button", text: "Save" });
+  #export = el("button", { class: "button", type: "button", text: "Export corrections" });
   #close = el("button", { class: "button", type: "button", text: "Close" });
   #said = el("p", { class: "correct-said", role: "status" });
   #ack = new Ack();
@@ -39,13 +40,15 @@ export class Correct {
   #warned = false;
   #last = "";
 
-  constructor() {
+  // exported(stream, hint): somebody wants what was corrected of a stream.
+  constructor(exported) {
+    this.#export.addEventListener("click", () => exported(this.#found.stream, this.#edit.dirty ? "What is not saved yet is not in it." : ""));
     this.#list = new CorrectList({ keys: () => this.#canvas.canvas.focus() });
     const hint = el("p", { class: "hint", id: "correct-keys", text: KEYS });
     const side = el("div", { class: "correct-side" },
       el("div", { class: "correct-tools", role: "group", "aria-label": "Changes" }, this.#fresh, this.#undo, this.#redo), this.#list.root,
       el("div", { class: "field" }, el("label", { htmlFor: "correct-caption", text: "Caption" }), this.#caption, this.#model), this.#back, hint);
-    const foot = el("div", { class: "correct-foot" }, this.#ack.root, this.#close, this.#save);
+    const foot = el("div", { class: "correct-foot" }, this.#ack.root, this.#export, this.#close, this.#save);
     this.root = el("dialog", { class: "past-dialog correct", "aria-label": "Correct" },
       el("div", { class: "correct-head" }, this.#title, this.#by), el("div", { class: "correct-body" }, el("div", { class: "correct-picture" }, this.#box, el("p", { class: "correct-legend", text: "Solid: as corrected. Dashed: the model's answer." }), this.#said), side), foot);
     this.#listen();

@@ -19,4 +19,10 @@ export function put(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+// A checkbox with its words behind it: {input, root}.
+export function tick(words, checked) {
+  const input = el("input", { type: "checkbox", checked });
+  return { input, root: el("label", { class: "files-tick" }, input, el("span", { text: words })) };
+}
+
 export const byId = (id) => document.getElementById(id);

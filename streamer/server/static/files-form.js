@@ -1,6 +1,6 @@
 // What is wanted of files: what to ask, of which pictures, what to write; and the place to drop them.
 
-import { el, put } from "./dom.js";
+import { el, put, tick } from "./dom.js";
 import { formatWords } from "./words-files.js";
 
 const EVERY = [["1s", "Every second"], ["2 fps", "Twice a second"], ["2s", "Every 2 seconds"], ["5s", "Every 5 seconds"], ["10s", "Every 10 seconds"], ["60s", "Every minute"], ["scenes", "At each new scene"], ["keyframes", "At key frames"], ["all", "Every picture"]];
@@ -89,11 +89,6 @@ export class JobForm {
       this.#ask.input.checked && `ask:${this.#question.value.trim()}`,
     ].filter(Boolean);
   }
-}
-
-function tick(words, checked) {
-  const input = el("input", { type: "checkbox", checked });
-  return { input, root: el("label", { class: "files-tick" }, input, el("span", { text: words })) };
 }
 
 const field = (words, input) => el("label", { class: "rule-field" }, el("span", { text: words }), input);

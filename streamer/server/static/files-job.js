@@ -1,6 +1,7 @@
 // One file that was handed in: how far it is, what there is to take away, a way to look through it and to remove it.
 
 import { el, put } from "./dom.js";
+import { give } from "./give.js";
 import { authorised, fetchBlob, sendJson } from "./token.js";
 import { formatWords, progressWords, size } from "./words-files.js";
 
@@ -108,13 +109,7 @@ function download(job, made) {
     put(text[1], "is fetched…");
     const blob = await fetchBlob(path);
     put(text[1], blob ? size(made.bytes) : "cannot be had; press again");
-    if (blob) save(blob, made.name);
+    if (blob) give(blob, made.name);
   });
   return button;
-}
-
-function save(blob, name) {
-  const url = URL.createObjectURL(blob);
-  el("a", { href: url, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

@@ -3,6 +3,7 @@
 import { Correct } from "./correct.js";
 import { el, put } from "./dom.js";
 import { clipButtons, PastClip } from "./past-clip.js";
+import { PastExport } from "./past-export.js";
 import { PastLine } from "./past-line.js";
 import { parseQuery, setChip, toggleChip } from "./query.js";
 import { Stage } from "./stage.js";
@@ -26,7 +27,8 @@ export class Past {
   #list = el("ol", { class: "past-list" });
   #more = el("button", { class: "button", type: "button", text: "Older", hidden: true });
   #dialog = el("dialog", { class: "past-dialog", "aria-label": "Picture" });
-  #correct = new Correct();
+  #export = new PastExport();
+  #correct = new Correct((stream, hint) => this.#export.open({ params: [], streams: [stream], whose: "only_corrected", hint }));
   #clip = new PastClip();
   #line = new PastLine((stream, until) => this.#jump(stream, until));
   #asked = 0;
@@ -35,8 +37,9 @@ export class Past {
   constructor(root, { now, streams, admin }) {
     Object.assign(this, { root, now, streams, admin });
     const form = el("form", { class: "past-form", role: "search" },
-      el("label", { for: "search", text: "Search what was seen" }), this.#input, el("button", { class: "button", type: "submit", text: "Search" }));
-    root.replaceChildren(form, this.#chips, this.#words, this.#line.root, this.#list, this.#more, this.#dialog, this.#correct.root, this.#clip.root);
+      el("label", { for: "search", text: "Search what was seen" }), this.#input, el("button", { class: "button", type: "submit", text: "Search" }),
+      el("button", { class: "button", type: "button", text: "Export…", onclick: () => this.#openExport() }));
+    root.replaceChildren(form, this.#chips, this.#words, this.#line.root, this.#list, this.#more, this.#dialog, this.#correct.root, this.#clip.root, this.#export.root);
     form.addEventListener("submit", (event) => { event.preventDefault(); this.search(); });
     this.#more.addEventListener("click", () => this.#load(this.#next));
     this.#dialog.addEventListener("click", (event) => event.target === this.#dialog && this.#dialog.close());
@@ -107,6 +110,14 @@ export class Past {
     stage.setAspect(found.width / found.height);
     stage.setBoxes(card.boxes);
     card.load().then(() => card.bitmap && stage.setPicture(card.bitmap));
+  }
+
+  // Of what is searched its stream and its time; the server's dataset knows no words.
+  #openExport() {
+    const { params, faults } = parseQuery(this.#input.value, this.now());
+    if (faults.length) return put(this.#words, faults.join(". "));
+    const more = params.some(([name]) => !["stream", "since", "until"].includes(name));
+    this.#export.open({ params, streams: this.streams(), hint: more ? "Words, labels and rules of the search do not count here: all pictures of the time are taken." : "" });
   }
 
   #playClip(alert) {

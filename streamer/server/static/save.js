@@ -1,12 +1,11 @@
 // The frame that is shown, taken away: the picture as PNG, with its boxes or without, and its result as JSON.
 
 import { el, put } from "./dom.js";
+import { give } from "./give.js";
 import { fileOf, keepShown } from "./shot.js";
 import { Stage } from "./stage.js";
 import { aspectOf } from "./stream.js";
 import { clockTime, mediaTime } from "./words.js";
-
-const LETGO_MS = 60_000;
 
 export class Save {
   #box = el("div", { class: "stage" });
@@ -76,10 +75,8 @@ export class Save {
   }
 
   #give(file, frame, ending) {
-    const address = URL.createObjectURL(file);
     const name = fileName(frame, ending);
-    el("a", { href: address, download: name }).click();
-    setTimeout(() => URL.revokeObjectURL(address), LETGO_MS);
+    give(file, name);
     put(this.#words, `Saved as ${name}`);
   }
 }

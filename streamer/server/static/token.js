@@ -17,6 +17,18 @@ export async function fetchBlob(path) {
   }
 }
 
+// A file that is made when it is asked for: {blob, headers}, or {error, field, status}: why not, in words, and of what.
+export async function fetchFile(path, signal) {
+  try {
+    const answer = await fetch(path, { headers: authorised(), signal });
+    if (answer.ok) return { blob: await answer.blob(), headers: answer.headers };
+    const value = await answer.json();
+    return { error: value.detail ?? value.title ?? `the server says ${answer.status}`, field: value.field, status: answer.status };
+  } catch {
+    return { error: "the server does not answer" };
+  }
+}
+
 // {value} of the HTTP interface, or {error}: why not, in words.
 export async function fetchJson(path) {
   try {

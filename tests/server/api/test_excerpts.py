@@ -86,7 +86,7 @@ def rows(archive: zipfile.ZipFile, name: str = "gate") -> list[dict[str, Any]]:
 
 def test_it_is_the_dataset_that_the_command_writes(client: httpx.Client, tmp_path: Path) -> None:
     answer, archive = fetched(client, formats="coco,YOLO, csv")
-    assert answer.headers["content-disposition"] == "attachment; filename*=utf-8''gate.zip"
+    assert answer.headers["content-disposition"] == "attachment; filename=\"gate.zip\"; filename*=utf-8''gate.zip"
     assert int(answer.headers["content-length"]) == len(answer.content)
     assert (answer.headers["x-pictures"], answer.headers["x-left-out"]) == ("5", "0")
     archive.extractall(tmp_path)
@@ -101,6 +101,17 @@ def test_it_is_the_dataset_that_the_command_writes(client: httpx.Client, tmp_pat
         with Image.open(tmp_path / image["file_name"]) as picture:
             assert picture.size == (image["width"], image["height"]) == (320, 180)
     assert [row["time_seconds"] for row in rows(archive)] == [0, 1, 2, 3, 4]
+
+
+def test_what_has_to_be_said_of_a_models_answers_is_said(tmp_path: Path) -> None:
+    with serving(tmp_path, Configuration()) as served, served.client() as client:
+        for number, model in enumerate((served.model.name, "another")):
+            seen = FrameResult("gate", number, 0.0, (320, 180), caption="x", model=model)
+            served.station.history.put(seen, FIRST + number, jpeg())
+        served.station.history.flush(10)
+        for until, caveat in ((FIRST + 0.5, served.model.caveat), (FIRST + 5, None)):
+            _, archive = fetched(client, since=0, until=until)
+            assert json.loads(archive.read("gate.jsonl").splitlines()[0])["caveat"] == caveat
 
 
 def test_every_format_that_there_is_names_no_place_of_the_server(served: Served, client: httpx.Client) -> None:
