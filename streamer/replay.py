@@ -32,6 +32,8 @@ class Asked:
     """How often the model was asked, and when it was not because that was often enough."""
 
     most: int
+    told: Callable[[int], None] = lambda asked: None
+    """Hears of each question, before it is put."""
     asked: int = 0
     left_out: int = 0
 
@@ -45,13 +47,15 @@ def replay(
     *,
     ask: Ask | None = None,
     most_questions: int = 200,
+    told: Callable[[int], None] = lambda asked: None,
 ) -> tuple[dict[str, Backtest], Asked]:
-    """The rule over each of the streams that it is for, by name. A question that was not asked at the time is asked now
-    of the kept pictures where there is ``ask``, at most ``most_questions`` times; else those results say nothing of it.
+    """The rule over each of the streams that it is for, by name.
 
-    Raises `HistoryError`.
+    A question that was not asked at the time is asked now of the kept pictures where there is ``ask``, at most
+    ``most_questions`` times; else those results say nothing of it. ``told`` hears the number of each question before
+    it is put. Raises `HistoryError`.
     """
-    count = Asked(most_questions)
+    count = Asked(most_questions, told)
     found = {}
     for stream in streams:
         if not rule.applies_to(stream):
@@ -79,6 +83,7 @@ def _answer(history: History, stream: str, at: float, ask: Ask, count: Asked) ->
     except OptionError:  # it was removed meanwhile
         return None
     count.asked += 1
+    count.told(count.asked)
     return ask(stream, image)
 
 

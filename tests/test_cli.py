@@ -147,6 +147,7 @@ def test_wrong_words_are_said_with_what_can_be_used(run: Run, clip: Path, pictur
         (["annotate", clip, *to, "--bugdet", 70], "No such option: --bugdet"),
         (["ask", "How many cars?"], 'expected one picture or more, then a question: streamer ask a.jpg "How many'),
         (["ask", picture, picture], "then a question"),
+        (["ask", picture, "What", "is", "this"], "pictures, then the question in quotation marks"),
         (["ask", picture, "What?", "--budget", 71], "budget: 71"),
         (["budgets", picture, "--budget", 70, "--budget", 71], "budget: 71"),
         (["watch", clip, "--budget", 71], "budget: 71"),

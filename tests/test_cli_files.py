@@ -38,7 +38,8 @@ def test_a_searched_folder_keeps_its_tree(run: Run, folder: Path, tmp_path: Path
     ]  # fmt: skip
     assert f"note: {folder}: there are videos in it, so 1 picture left out" in ended.err
     assert f"wrote {out}/a/cam.jsonl, .srt\nwrote {out}/b/cam.jsonl, .srt\n" in ended.out
-    assert [line.split()[0] for line in ended.out.splitlines()[-4:-2]] == ["a/cam.mp4", "b/cam.mp4"]
+    assert [line.split()[0] for line in ended.out.splitlines()[-5:-3]] == ["a/cam.mp4", "b/cam.mp4"]
+    assert ended.out.splitlines()[-3].startswith("a frame: decoding "), "what a frame took, by stage"
     (folder / "0").mkdir()
     shutil.copy(folder / "a" / "cam.mp4", folder / "0" / "cam.mp4")
     again = run(*words[:-1], "srt,csv")

@@ -87,6 +87,10 @@ def test_a_rule_is_replayed(run: Run, data: Path) -> None:
     ended = run("rules", "test", "zebra", "--data", data)
     assert ended.code == 2
     assert "a rule's name (dog)" in ended.words
+    for words in (["rules", "test", "dog"], ["search", "dog"]):
+        ended = run(*words, "--stream", "gat", "--data", data)
+        assert (ended.code, ended.out) == (2, "")
+        assert "a stream of this history: gate, hall" in ended.words
 
 
 def test_an_excerpt_is_a_dataset(run: Run, data: Path, tmp_path: Path) -> None:

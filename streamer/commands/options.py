@@ -63,7 +63,9 @@ LiveBudget = Annotated[
 OnlyBudgets = Annotated[
     list[int] | None, typer.Option("--budget", help="Only this budget; may be repeated.", callback=known_budget)
 ]
-Detect = Annotated[str | None, typer.Option(help='What to find, such as "person, car"; "all" for everything.')]
+Detect = Annotated[
+    str | None, typer.Option(help='What to find, with commas or "and" between: "person, car"; "all" for everything.')
+]
 Prompt = Annotated[str | None, typer.Option(help="Your own words instead of the caption's.")]
 Tasks = Annotated[
     list[str] | None, typer.Option("--task", help="caption, read, compare, detect:…, ask:…, check:…; may be repeated.")

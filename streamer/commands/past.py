@@ -48,6 +48,14 @@ def opened_history(config: Path | None, data: Path | None) -> Iterator[History]:
         yield history
 
 
+def known_streams(history: History, named: list[str] | None) -> list[str]:
+    """Those that are named; all of the history where none is. Raises `OptionError` for one that it never had."""
+    known = list(history.streams())
+    if unknown := next((name for name in named or () if name not in known), None):
+        raise OptionError("--stream", unknown, "a stream of this history: " + (", ".join(known) or "it has none yet"))
+    return named or known
+
+
 def moment(text: str | None, now: float) -> float | None:
     return None if text is None else parse_moment(text, now)
 
@@ -69,6 +77,8 @@ def search(
     """Search what a live job has seen: captions, answers, labels and read text, newest first."""
     now = time.time()
     with opened_history(config, data) as history:
+        if stream:
+            known_streams(history, stream)
         found = history.search(
             " ".join(words or ()),
             streams=stream,

@@ -53,6 +53,10 @@ def ask(
     if not images or Path(question).is_file():
         expected = 'one picture or more, then a question: streamer ask a.jpg "How many cars?"'
         raise OptionError("ask", " ".join(words), expected)
+    if loose := next((word for word in images if _is_word(word)), None):
+        raise OptionError(
+            "ask", loose, 'pictures, then the question in quotation marks: streamer ask a.jpg "How many?"'
+        )
     if schema is not None and detect is not None:
         raise OptionError("schema", str(schema), "a question beside it: boxes have their own form")
     task = Task.detect(detect) if detect is not None else Task.ask(question, schema=read_schema(schema))
@@ -69,6 +73,11 @@ def ask(
         terminal.print_table(terminal.detection_table(result))
     else:
         terminal.answer("nothing found" if detect is not None else terminal.words(result.answers[task.name]))
+
+
+def _is_word(text: str) -> bool:
+    """Of a question without quotation marks."""
+    return text.strip(",;'").isalpha() and not Path(text).exists()
 
 
 def read_schema(path: Path | None) -> dict[str, Any] | None:

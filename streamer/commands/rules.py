@@ -12,7 +12,7 @@ from rich.table import Table
 from streamer import terminal
 from streamer.commands.opening import loaded_model
 from streamer.commands.options import Device, Dtype, Json, Model, ModelUrl, Quantize, Revision, known_budget
-from streamer.commands.past import Config, Data, Streams, moment, opened_history
+from streamer.commands.past import Config, Data, Streams, known_streams, moment, opened_history
 from streamer.errors import OptionError
 from streamer.models import DEFAULT_MODEL
 from streamer.moments import shown
@@ -98,11 +98,18 @@ def replay_rule(
     wanted = known.get(rule) or Rule("a question", rule)
     now = time.time()
     with opened_history(config, data) as history:
-        names = stream or list(history.streams())
+        names = known_streams(history, stream)
 
-        def run(asking: Any = None) -> Any:
+        def run(ask_it: Any = None) -> Any:
             return replay(
-                history, wanted, names, moment(since, now), moment(until, now), ask=asking, most_questions=questions
+                history,
+                wanted,
+                names,
+                moment(since, now),
+                moment(until, now),
+                ask=ask_it,
+                most_questions=questions,
+                told=_asked,
             )
 
         if ask and wanted.question is not None:
@@ -117,6 +124,12 @@ def replay_rule(
         _tell(name, one, as_json=as_json)
     if asked.left_out:
         terminal.notice(f"{asked.left_out} pictures were not asked about (--questions {questions})")
+
+
+def _asked(number: int) -> None:
+    """Each question takes a while."""
+    if number % 20 == 0:
+        terminal.notice(f"{number} pictures asked about so far")
 
 
 def _tell(stream: str, found: Backtest, *, as_json: bool) -> None:

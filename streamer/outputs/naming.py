@@ -14,6 +14,7 @@ from streamer.sources.finding import Found, is_address, is_pattern, local_path
 
 LONGEST_STEM = 40
 """Letters of a file's name: endings come behind it, and file systems take 255 bytes."""
+_UNUSABLE = frozenset('<>:"/\\|?*')
 _NUMBERED = re.compile(r"(.*) \(\d+\)")
 
 
@@ -116,7 +117,9 @@ def _output_name(source: Found) -> str:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[^\w .()+,@=-]+", "-", name).strip("- .") or "answers"
+    """Without what some file system or other does not take; players look for subtitles under the very same name."""
+    kept = "".join(letter if letter.isprintable() and letter not in _UNUSABLE else "\0" for letter in name)
+    return re.sub("\0+", "-", kept).strip("- .") or "answers"
 
 
 def stem_of(name: str, otherwise: str) -> str:
