@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from streamer.frames import Frame
 
 THRESHOLD = 0.03
-"""Above what noise, compression and flicker do to a still picture (0.024 at most), below what things in it do."""
+"""Above what noise, usual compression and flicker do to a still picture (0.024 at most; very coarse compression of a
+noisy one does more), below what things in it do."""
 MAX_AGE_SECONDS = 60.0
 """After which an unchanged picture is analysed all the same."""
 CELLS = (64, 36)
