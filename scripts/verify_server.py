@@ -73,28 +73,27 @@ def arguments() -> argparse.ArgumentParser:
 def verified(options: argparse.Namespace) -> dict[str, Any]:
     """The report. Raises `StreamerError` where there is nothing to compare."""
     with connected(options, WAYS[0]) as remote:  # what is not there is said before a model is loaded
-        findings = remote.findings
-    with streamer.load(options.local or options.model, device=options.device, dtype=options.dtype) as model:
+        findings = list(remote.findings)
+    local = options.local or options.model
+    with streamer.load(local, device=options.device, dtype=options.dtype) as model:
         jobs = list(sampled(options, model))
-        here = asked(model, jobs, "here")
-        caveat = model.caveat
-    ways = []
-    for way in WAYS:
-        with sending(way), connected(options, way) as remote:
-            there = asked(remote, jobs, way)
-        ways.append({"way": way} | compared(here, there))
+        here, caveat = asked(model, jobs, "here"), model.caveat
     return {
         "tool": "scripts/verify_server.py",
         "server": options.url,
         "model": options.model,
-        "local": {"model": options.local or options.model, "device": options.device, "dtype": options.dtype},
-        "caveat": caveat,
-        "findings": list(findings),
+        "local": {"model": local, "device": options.device, "dtype": options.dtype},
+        "notes": [*findings, *([caveat] if caveat else [])],
         "videos": [Path(video).name for video in options.videos],
         "frames": len(jobs),
         "budget": options.budget,
-        "ways": ways,
+        "ways": [{"way": way} | compared(here, there(options, jobs, way)) for way in WAYS],
     }
+
+
+def there(options: argparse.Namespace, jobs: Sequence[Job], way: str) -> list[FrameResult]:
+    with sending(way), connected(options, way) as remote:
+        return asked(remote, jobs, way)
 
 
 def sampled(options: argparse.Namespace, model: VisionModel) -> Iterator[Job]:
@@ -128,10 +127,10 @@ def asked(model: VisionModel, jobs: Sequence[Job], way: str) -> list[FrameResult
     return results
 
 
-def compared(here: Sequence[FrameResult], there: Sequence[FrameResult]) -> dict[str, Any]:
-    """How many answers are equal, of each task, and what differs."""
+def compared(here: Sequence[FrameResult], remote: Sequence[FrameResult]) -> dict[str, Any]:
+    """How many answers are equal, and what differs."""
     equal, answers, differing, errors = 0, 0, [], []
-    for mine, other in zip(here, there, strict=True):
+    for mine, other in zip(here, remote, strict=True):
         errors += [f"{other.stream} at {other.time_seconds:g} s: {other.error}"] if other.error else []
         for task in TASKS:
             answers += 1
@@ -151,7 +150,7 @@ def alike(mine: FrameResult, other: FrameResult, task: Task) -> bool:
 
 
 def print_found(found: dict[str, Any], show: int) -> None:
-    for line in (*found["findings"], *([found["caveat"]] if found["caveat"] else [])):
+    for line in found["notes"]:
         print(f"note: {line}")
     print(f"{found['frames']} frames of {', '.join(found['videos'])}, budget {found['budget']}, two answers each")
     for way in found["ways"]:
