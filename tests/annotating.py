@@ -1,4 +1,4 @@
-"""A file job in a process of its own, to be killed: ``python -m tests.annotating OUTPUT GATE FILE…``."""
+"""A file job in a process of its own, to be killed: ``python -m tests.annotating OUTPUT GATE FORMATS FILE…``."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ def says_the_numbers(request: Request) -> str:
     return '[{"box_2d": [100, 100, 500, 600], "label": "even"}]' if numbers[-1] % 2 == 0 else "[]"
 
 
-def options(gate: float) -> AnnotateOptions:
+def options(gate: float, formats: tuple[str, ...] = ("jsonl", "srt")) -> AnnotateOptions:
     tasks = (Task.caption(), Task.detect("even"), Task.compare(frames=3))
-    return AnnotateOptions(tasks, Sampling.every_nth(2), batch=4, gate=gate, formats=("jsonl", "srt"))
+    chapters = "vtt" in formats
+    return AnnotateOptions(tasks, Sampling.every_nth(2), batch=4, gate=gate, formats=formats, summary=chapters)
 
 
 def main() -> None:
-    output, gate, *files = sys.argv[1:]
+    output, gate, formats, *files = sys.argv[1:]
     model = ScriptedModel(says_the_numbers, seconds=0.02)
     named = list(zip(files, output_names(files), strict=True))
-    for event in AnnotateRun(named, model, options(float(gate)), output=Path(output)):
+    for event in AnnotateRun(named, model, options(float(gate), tuple(formats.split(","))), output=Path(output)):
         sys.stdout.write(f"{type(event).__name__}\n")
         sys.stdout.flush()
 

@@ -72,3 +72,12 @@ def ffmpeg(*arguments: str) -> None:
     if tool is None:
         pytest.skip("the ffmpeg command is not installed")
     subprocess.run([tool, "-v", "error", "-y", *arguments], check=True, timeout=60, stdin=subprocess.DEVNULL)
+
+
+def pictures(path: Path) -> list[tuple[float, NDArray[np.uint8]]]:
+    """All of a video, each with its time in seconds."""
+    with av.open(str(path)) as container:
+        return [
+            (float(frame.time or 0), np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
+            for frame in container.decode(video=0)
+        ]

@@ -26,7 +26,7 @@ from streamer.results import FrameResult
 from streamer.sampling import Sampling
 from streamer.sources.synthetic import read_counter
 from streamer.tasks import Task
-from tests.media import even, make_clip, set_display_matrix
+from tests.media import even, make_clip, pictures, set_display_matrix
 
 RED, GREEN = (220, 30, 30), (20, 160, 60)
 CAR = '```json\n[{"box_2d": [250, 250, 750, 750], "label": "car"}]\n```'
@@ -39,14 +39,6 @@ def seen(request: Request) -> str:
 
 def finds_a_car(request: Request) -> str:
     return CAR if "output only" in request.prompt else "a car"
-
-
-def pictures(path: Path) -> list[tuple[float, NDArray[np.uint8]]]:
-    with av.open(str(path)) as container:
-        return [
-            (float(frame.time or 0), np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
-            for frame in container.decode(video=0)
-        ]
 
 
 def like(pixel: NDArray[np.uint8], colour: tuple[int, int, int], by: int = 45) -> bool:
@@ -347,7 +339,7 @@ def test_no_two_sources_write_to_one_file(tmp_path: Path) -> None:
     (tmp_path / "my.pictures").mkdir()
     addresses = ["a/street.mp4", "b/street.mov", "B/Street.mp4", str(tmp_path / "my.pictures"), "night/*.png"]
     assert output_names(addresses) == ["street", "street (2)", "Street (3)", "my.pictures", "night"]
-    assert output_names(["http://me:secret@10.0.0.1/films/a%20b.mp4?token=1"]) == ["a-20b"]
+    assert output_names(["http://me:secret@10.0.0.1/films/a%20b.mp4?token=1"]) == ["a b"]
     assert output_names(["synthetic:?seconds=3", "???.mp4"])[0] == "synthetic"
 
 

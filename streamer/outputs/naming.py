@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote
 
 from streamer.addresses import redact
 from streamer.outputs.jsonl import first_row, path_of
@@ -105,7 +106,7 @@ def _by_name(folder: Path) -> dict[str, list[Path]]:
 def _output_name(source: Found) -> str:
     address = source.address
     if is_address(address):
-        return _plain(Path(redact(address).partition("?")[0]).stem)
+        return _plain(Path(unquote(redact(address).partition("?")[0])).stem)
     path = local_path(address).resolve()
     path = path.parent if is_pattern(address) else path
     name = path.name if path.is_dir() or is_pattern(address) else path.stem

@@ -180,7 +180,9 @@ def test_what_ends_the_models_process_again_and_again_is_given_up(
     chosen = replace(ONE, batch=2)
     events = list(on_cluster(machines, films, tmp_path, chosen, partial(ends_at, "15")))
     finished = {Path(event.summary.source).stem: event.summary for event in events if isinstance(event, Finished)}
-    assert re.search("answering frame 3[67] or one close behind it has ended 3 processes", str(finished["first"].fault))
+    assert re.search(
+        "answering frame 3[4-7] or one close behind it has ended 3 processes", str(finished["first"].fault)
+    )
     assert 30 <= finished["first"].frames <= 37
     assert (finished["second"].frames, finished["second"].fault) == (30, None)
     *_, last = read_journal(tmp_path / "first.jsonl")
