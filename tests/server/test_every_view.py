@@ -102,3 +102,16 @@ def test_a_lost_connection_is_said_in_every_view(looking: Callable[..., Any], vi
     page.evaluate("() => { WebSocket.prototype.send = function () { this.close(); }; }")
     shows(page, "!document.querySelector('#banner').hidden")
     assert "connection" in page.inner_text("#banner").lower()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_skip_link_goes_to_the_main_part_and_stays_in_the_view(looking: Callable[..., Any], view: str) -> None:
+    page = looking(view)
+    part = {"live": "view", "history": "past"}.get(view, view)
+    page.locator("#skip").focus()
+    words = {"live": "picture", "compare": "comparison"}.get(view, view)
+    assert page.inner_text("#skip") == f"Skip to the {words}"
+    page.keyboard.press("Enter")
+    shows(page, f"document.activeElement.id === '{part}'")
+    assert page.is_visible(f"#{part}")
+    assert page.evaluate("document.body.dataset.view") == view
