@@ -56,8 +56,8 @@ export class Banner {
     };
     const form = el("form", { onsubmit: send }, input, el("button", { class: "button", type: "submit", text: "Open" }));
     const words = this.connection.token
-      ? "The server does not know this token. It printed the right one when it started."
-      : "This server needs a token. It printed one when it started.";
+      ? "The server does not know this token. It printed the right one when it started; or ask whoever runs it."
+      : "This server needs a token. It printed one when it started; or ask whoever runs it.";
     this.#root.replaceChildren(el("span", { text: words }), form);
     this.#root.hidden = false;
     input.focus();

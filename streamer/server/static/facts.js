@@ -3,22 +3,23 @@
 import { el, put } from "./dom.js";
 import { lossWords, rate, seconds, whole } from "./words.js";
 
+// [name, title, what it means, for whoever points at it]
 const FACTS = [
-  ["model", "Model"],
-  ["budget", "Budget, tokens"],
-  ["analysed", "Analysed / s"],
-  ["pictures", "Pictures / s"],
-  ["age", "Age of the answer"],
-  ["delay", "Capture to answer"],
-  ["screen", "Capture to screen"],
-  ["tokens", "Tokens in, out"],
-  ["forwards", "Model passes"],
-  ["drafted", "Foretold tokens"],
-  ["done", "Analysed so far"],
-  ["reused", "Answer kept"],
-  ["source", "Source"],
-  ["lost", "Frames without an answer"],
-  ["stages", "Milliseconds of the answer"],
+  ["model", "Model", "Which model answered"],
+  ["budget", "Budget, tokens", "Tokens that the picture took, of those it may take: more of them see finer detail and take longer"],
+  ["analysed", "Analysed / s", "Frames that the model answers in a second, of those that are asked for"],
+  ["pictures", "Pictures / s", "Pictures that come from the server in a second; “as sent” is the camera's own video"],
+  ["age", "Age of the answer", "Since the picture of the newest answer was taken"],
+  ["delay", "Capture to answer", "From the picture to its answer, for the newest answer"],
+  ["screen", "Capture to screen", "Since the picture on the screen was taken"],
+  ["tokens", "Tokens in, out", "Of the newest answer: tokens of the picture and the questions, and tokens that the model said"],
+  ["forwards", "Model passes", "How often the model was run for the newest answer, and how long that took together"],
+  ["drafted", "Foretold tokens", "Tokens of the newest answer that were guessed beforehand and that the model agreed with: each saves time, none changes the answer"],
+  ["done", "Analysed so far", "Frames of this stream that the model has answered since it began"],
+  ["reused", "Answer kept", "Frames like the one before, which kept its answer without the model: how many so far, and how many in a second"],
+  ["source", "Source", "Width and height of the source's pictures"],
+  ["lost", "Frames without an answer", "Frames that were to be analysed and were not, by reason"],
+  ["stages", "Milliseconds of the answer", "What the time from the picture to its answer was spent on"],
 ];
 const WIDE = ["lost", "stages"];
 const STAGES = [["decode", "decoding"], ["queue", "waiting"], ["preprocess", "preparing"], ["model", "model"], ["deliver", "handing out"]];
@@ -29,10 +30,10 @@ export class Facts {
   #pictures = "–";
 
   constructor(root) {
-    for (const [name, title] of FACTS) {
+    for (const [name, title, meaning] of FACTS) {
       const value = el("dd", { id: `fact-${name}`, text: "–" });
       this.#values.set(name, value);
-      root.append(el("div", WIDE.includes(name) ? { class: "wide" } : {}, el("dt", { text: title }), value));
+      root.append(el("div", { class: WIDE.includes(name) ? "wide" : "", title: meaning }, el("dt", { text: title }), value));
     }
   }
 

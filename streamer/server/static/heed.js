@@ -31,7 +31,7 @@ export class Heed {
     if (!("Notification" in window)) return this.#say("This browser has no notifications");
     const answer = await Notification.requestPermission();
     if (answer === "granted") this.#choose(NOTICE, true);
-    else this.#say("The browser does not allow this page to notify you; its settings can");
+    else this.#say("The browser does not allow this page to notify you. Its settings can allow it.");
   }
 
   #say(words) {

@@ -20,7 +20,7 @@ import { Save } from "./save.js";
 import { Settings } from "./settings.js";
 import { Stage } from "./stage.js";
 import { Store } from "./store.js";
-import { aspectOf } from "./stream.js";
+import { aspectOf, dotOf } from "./stream.js";
 import { Tabs } from "./tabs.js";
 import { Tiles } from "./tiles.js";
 import { Timeline } from "./timeline.js";
@@ -47,7 +47,7 @@ const tiles = new Tiles(byId("tiles"), (name) => store.select(name));
 const timeline = new Timeline(byId("timeline"), byId("newest"));
 const controls = new Controls(byId("controls"), connection);
 const banner = new Banner(connection);
-const alerts = new Alerts(byId("alerts"), connection, (name) => store.streams.has(name) && store.select(name));
+const alerts = new Alerts(byId("alerts"), connection, (name) => page.look(name));
 const heed = new Heed();
 // What the views share.
 const page = {
@@ -57,7 +57,12 @@ const page = {
   now: () => connection.now(),
   streams: () => [...store.streams.keys()],
   admin: () => store.hello?.role === "admin",
-  look: (name) => { store.select(name); location.hash = "live"; },
+  // Live, with that stream; nothing where it was removed meanwhile.
+  look: (name) => {
+    if (!store.streams.has(name)) return;
+    store.select(name);
+    location.hash = "live";
+  },
 };
 const past = new Past(byId("past"), page);
 const rules = new Rules(byId("rules"), page);
@@ -65,15 +70,15 @@ const wall = new Wall(byId("wall"), page);
 const compare = new Compare(byId("compare"), page);
 const files = new Files(byId("files"), page);
 const settings = new Settings(byId("settings"), page);
-const view = (shows, part) => ({ shows: [shows], open: () => linked() && part.open(), close: () => part.close?.() });
+const view = (shows, called, part) => ({ shows, main: shows, called, open: () => linked() && part.open(), close: () => part.close?.() });
 const tabs = new Tabs(byId("tabs"), {
-  live: { shows: ["live"], open: showLive },
-  wall: view("wall", wall),
-  compare: view("compare", compare),
-  history: view("past", past),
-  rules: view("rules", rules),
-  files: view("files", files),
-  settings: view("settings", settings),
+  live: { shows: "live", main: "view", called: "the picture", open: showLive },
+  wall: view("wall", "the wall", wall),
+  compare: view("compare", "the comparison", compare),
+  history: view("past", "the history", past),
+  rules: view("rules", "the rules", rules),
+  files: view("files", "the files", files),
+  settings: view("settings", "the settings", settings),
 });
 const wishes = new Wishes(connection, store, player);
 const headAck = new Ack();
@@ -104,19 +109,24 @@ function showStream() {
   put(byId("name"), stream?.stream ?? "No stream yet");
   document.title = stream ? `${stream.stream} · streamer` : "streamer";
   if (!stream) return;
-  byId("state").dataset.state = stream.settings.paused && stream.state === "live" ? "paused" : stream.state;
-  put(byId("state").querySelector("[data-words]"), stateWords(stream));
+  showState(stream);
   pause.setAttribute("aria-pressed", String(stream.settings.paused));
   put(pause, stream.settings.paused ? "Resume analysis" : "Pause analysis");
   stage.setAspect(aspectOf(stream));
-  said.show(store.newest(stream.stream), stream);
   facts.show(stream, store.newest(stream.stream), store.hello, connection.now());
+}
+
+// What its head and the words under it say of the stream's state.
+function showState(stream) {
+  byId("state").dataset.state = dotOf(stream, linked());
+  put(byId("state").querySelector("[data-words]"), stateWords(stream, linked()));
+  said.show(store.newest(stream.stream), stream, linked());
 }
 
 function showResult() {
   const stream = store.current;
   const result = stream ? store.newest(stream.stream) : null;
-  said.show(result, stream);
+  said.show(result, stream, linked());
   if (stream) facts.show(stream, result, store.hello, connection.now());
   tick();
 }
@@ -208,7 +218,10 @@ connection.addEventListener("picture", ({ detail }) => {
   const picture = parsePicture(detail);
   if (picture) player.take(picture);
 });
-connection.addEventListener("state", tick);
+connection.addEventListener("state", () => {
+  if (store.current) showState(store.current);
+  tick();
+});
 pause.addEventListener("click", () => {
   const paused = pause.getAttribute("aria-pressed") !== "true";
   headAck.follow(connection.command("set", { stream: store.selected, paused }));

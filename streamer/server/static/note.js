@@ -5,7 +5,7 @@ import { seconds } from "./words.js";
 
 // {title, why, action, old}: what to say of a stream, or null while pictures come. action: "restart" words or "".
 function noteOf(stream, picture, linked, now) {
-  if (!linked) return picture ? null : { title: "Waiting for the server…", why: "", action: "" };
+  if (!linked) return { title: picture ? "No connection to the server" : "Waiting for the server…", why: "", action: "" };
   const since = seconds(Math.max(0, now - stream.since));
   switch (stream.state) {
     case "connecting":
@@ -13,7 +13,7 @@ function noteOf(stream, picture, linked, now) {
     case "stalled":
       return { title: `No picture for ${since}`, why: stream.reason, action: "" };
     case "waiting":
-      return { title: `The source is away since ${since}; it is tried again by itself`, why: stream.reason, action: "" };
+      return { title: `The source has been away for ${since}; it is tried again by itself`, why: stream.reason, action: "" };
     case "ended":
       return { title: "The video has ended", why: "", action: "Play again" };
     case "failed":

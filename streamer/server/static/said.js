@@ -17,15 +17,17 @@ export class Said {
     this.#root = root;
   }
 
-  show(result, stream) {
-    const shown = result ? JSON.stringify([result.caption, result.answers, result.error, result.notes, result.reused, namesOf(stream)]) : `none ${!stream}`;
+  // linked: whether the server is heard.
+  show(result, stream, linked) {
+    const none = noneWords(stream, linked);
+    const shown = JSON.stringify(result ? [result.caption, result.answers, result.error, result.notes, result.reused, namesOf(stream), none] : none);
     if (shown === this.#shown) return;
     this.#shown = shown;
-    this.#root.replaceChildren(...(result ? this.#words(result, stream) : this.#nothing(stream)));
+    this.#root.replaceChildren(...(result ? this.#words(result, stream, none) : nothing(none)));
   }
 
-  #words(result, stream) {
-    if (stream && !result.error && unsaid(result)) return this.#nothing(stream);
+  #words(result, stream, none) {
+    if (stream && !result.error && unsaid(result)) return nothing(none);
     const parts = [];
     if (result.error) parts.push(el("p", { class: "fault", text: `This frame could not be analysed. ${result.error}` }));
     if (result.caption) parts.push(el("p", { class: "said-caption", text: result.caption }));
@@ -40,11 +42,21 @@ export class Said {
     if (result.reused) parts.push(el("p", { class: "said-reused", text: "Nothing has changed: the last answer is kept." }));
     return parts;
   }
-
-  #nothing(stream) {
-    if (!stream) return [];
-    const idle = stream.settings.tasks.length === 0;
-    const words = idle ? "Nothing is asked of the model. Switch a task on to begin." : "The first answer is on its way…";
-    return [el("p", { class: "said-none", text: words })];
-  }
 }
+
+// Why nothing is said, by what the stream does; "" where there is no stream.
+function noneWords(stream, linked) {
+  if (!stream) return "";
+  if (!linked) return "No connection: no answers come.";
+  switch (stream.state) {
+    case "failed": return "No answer: the source cannot be read.";
+    case "waiting": return "No answer: the source is away. It is tried again by itself.";
+    case "stalled": return "No answer: no pictures come from the source.";
+    case "ended": return "No answer: the video has ended.";
+  }
+  if (stream.settings.tasks.length === 0) return "Nothing is asked of the model. Switch a task on to begin.";
+  if (stream.settings.paused) return "Analysis is paused: no answers come.";
+  return stream.state === "connecting" ? "No answer yet: the source is being opened." : "The first answer is on its way…";
+}
+
+const nothing = (words) => (words ? [el("p", { class: "said-none", text: words })] : []);

@@ -3,7 +3,7 @@
 import { el, put } from "./dom.js";
 import { Note } from "./note.js";
 import { Stage } from "./stage.js";
-import { aspectOf } from "./stream.js";
+import { aspectOf, dotOf } from "./stream.js";
 import { stateWords } from "./words.js";
 
 class Tile {
@@ -23,8 +23,8 @@ class Tile {
   show(store, player, linked, now) {
     const stream = store.streams.get(this.name);
     const result = store.newest(this.name);
-    this.state.dataset.state = stream.state;
-    put(this.words, stateWords(stream));
+    this.state.dataset.state = dotOf(stream, linked);
+    put(this.words, stateWords(stream, linked));
     put(this.caption, result?.error ? "The newest frame could not be analysed" : (result?.caption ?? ""));
     this.root.setAttribute("aria-pressed", String(store.selected === this.name));
     this.stage.setAspect(aspectOf(stream));

@@ -2,7 +2,7 @@
 
 import { el, put } from "./dom.js";
 import { Stage } from "./stage.js";
-import { aspectOf } from "./stream.js";
+import { aspectOf, dotOf } from "./stream.js";
 import { clockTime, seconds, stateWords } from "./words.js";
 
 export class WallTile {
@@ -39,9 +39,8 @@ export class WallTile {
   // caveat: what has to be said with every answer, "" for nothing; seen where the tile fills the screen.
   show(stream, player, linked, now, mayChange, caveat) {
     set(this.root, "caveat", caveat);
-    const state = stream.settings.paused && stream.state === "live" ? "paused" : stream.state;
-    set(this.#state, "state", state);
-    put(this.#words, stateWords(stream));
+    set(this.#state, "state", dotOf(stream, linked));
+    put(this.#words, stateWords(stream, linked));
     this.aspect = aspectOf(stream);
     this.#stage.setAspect(this.aspect);
     this.#stage.setBoxes(player.boxes(this.name, now));

@@ -35,7 +35,9 @@ const STATES = {
   failed: "Failed",
 };
 
-export function stateWords(stream) {
+// linked: whether the server is heard; what is known of a stream is old without it.
+export function stateWords(stream, linked = true) {
+  if (!linked) return "No connection";
   if (stream.settings.paused && stream.state === "live") return "Live, analysis paused";
   return STATES[stream.state] ?? stream.state;
 }
