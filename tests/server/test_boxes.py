@@ -125,6 +125,36 @@ def test_boxes_move_with_the_things_that_they_are_about(open_page: OpenPage) -> 
         page.wait_for_selector(".stage-badge:has-text('old')")
 
 
+def test_boxes_that_cannot_keep_in_step_are_drawn_as_old_and_said_to_be(open_page: OpenPage) -> None:
+    """The model takes longer than pictures are held back, and boxes are carried: what moves has left its box."""
+    with Monitor(ScriptedModel(sees_white, seconds=5)) as monitor, Server(monitor, port=0) as server:
+        settings = replace(SETTINGS, tasks=(Task.detect(),), fps=4, display_fps=5)
+        for name in ("gate", "yard"):
+            monitor.add(name, lambda: Passing(fps=5), settings)
+        page = open_page(server.url)
+        shows(page, "document.querySelector('#stage').dataset.boxesOld === 'true'", 60)
+        page.wait_for_selector(".stage-badge[data-old=true]:has-text('boxes')")
+        shows(page, "document.querySelector('#step').textContent === 'Boxes not in step'", 60)
+        shows(page, "document.querySelector('#step').title.includes('answers too seldom')", 60)
+        page.evaluate("location.hash = 'wall'")
+        page.locator(".wall-tile .stage-badge.small:has-text('old')").first.wait_for(timeout=60_000)
+        page.evaluate("location.hash = 'live'")
+        monitor.change("gate", lambda now: replace(now, paused=True))
+        page.wait_for_timeout(11_000)  # an answer that was on its way has come, and nothing is carried any longer
+        shows(page, "document.querySelector('#stage').dataset.boxesOld === 'true'", 60)
+        faint = page.evaluate(STRONGEST)
+        assert 60 < faint < 160, faint
+        assert "paused" in page.get_attribute("#step", "title")
+
+
+STRONGEST = """() => {
+  const canvas = document.querySelector("#stage .boxes");
+  return canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data
+    .reduce((most, value, place) => place % 4 === 3 ? Math.max(most, value) : most, 0);
+}"""
+"""How strong the strongest pixel of a box is, 0 to 255."""
+
+
 def test_labels_stay_inside_the_picture(open_page: OpenPage) -> None:
     corners = (
         '[{"box_2d":[0,900,100,1000],"label":"a very long label of something"},{"box_2d":[950,0,1000,50],"label":"x"}]'

@@ -199,6 +199,40 @@ def test_a_frame_is_saved_with_boxes_or_without_and_with_its_result(rig: Rig, op
     dialog.wait_for(state="hidden")
 
 
+def test_boxes_that_are_older_than_the_frame_are_saved_only_by_choice_and_as_old(rig: Rig, open_page: OpenPage) -> None:
+    page = opened(rig, open_page)
+    shows(page, "document.querySelector('#stage').dataset.boxesAt !== ''")
+    page.get_by_role("button", name="Pause analysis").click()
+    shows(page, "document.querySelector('#stage').dataset.boxesOld === 'true'", 60)
+    page.get_by_role("button", name="Save frame").click()
+    dialog = page.locator("dialog.save[open]")
+    words = dialog.get_by_text("s older than the picture")
+    words.wait_for()
+    assert not dialog.get_by_label("With boxes").is_checked()
+    _, plain = saved(page, "Picture (PNG)")
+    dialog.get_by_label("With boxes").check()
+    _, whole = saved(page, "Picture (PNG)")
+    boxed, bare = (np.asarray(Image.open(BytesIO(data)).convert("RGB")).astype(int) for data in (whole, plain))
+    changed = np.abs(boxed - bare).max(axis=2) > 25
+    tall, wide = changed.shape
+    assert changed[-4:, wide // 2].any(), "the line of words along the lower edge"
+    x1, y1, _, y2 = BOXES["car"]
+    rows = slice(round((y1 + 0.1) * tall), round((y2 - 0.02) * tall))
+    column = changed[rows, round(x1 * wide) - 2 : round(x1 * wide) + 3].any(axis=1)
+    assert 0.2 < column.mean() < 0.95, "dashes"
+    _, document = saved(page, "Result (JSON)")
+    assert json.loads(document)["picture"]["boxes_older_seconds"] > 0.5
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="hidden")
+    page.get_by_role("button", name="Resume analysis").click()
+    shows(page, "document.querySelector('.stage-badge').textContent.includes('behind')", 60)
+    page.wait_for_timeout(500)
+    page.get_by_role("button", name="Save frame").click()
+    dialog.wait_for()
+    assert dialog.get_by_label("With boxes").is_checked()
+    assert not words.is_visible()
+
+
 def test_captions_stay_at_the_newest_unless_somebody_reads(rig: Rig, open_page: OpenPage) -> None:
     page = opened(rig, open_page)
     timeline = page.locator("#timeline")

@@ -4,12 +4,13 @@ const FAR = 0.25;
 
 // The detections at that moment: boxes of the same thing in the results before and after it are carried from one to the
 // other; what has no partner belongs to the nearer result. Only the result before it is known: its boxes as they were.
+// older: seconds by which the boxes are older than the moment, 0 where results on both sides are known.
 export function boxesAt(results, moment) {
   let next = results.length;
   while (next > 0 && results[next - 1].captured > moment) next--;
   const before = results[next - 1] ?? null;
   const after = results[next] ?? null;
-  if (!before || !after) return { before, detections: before?.detections ?? [] };
+  if (!before || !after) return { before, detections: before?.detections ?? [], older: before ? moment - before.captured : 0 };
   const part = (moment - before.captured) / (after.captured - before.captured);
   const pairs = matched(before.detections, after.detections);
   const carried = [...pairs].map(([from, to]) => between(from, to, part));
@@ -17,7 +18,7 @@ export function boxesAt(results, moment) {
   const alone = part < 0.5
     ? before.detections.filter((found) => !pairs.has(found))
     : after.detections.filter((found) => !partners.has(found));
-  return { before, detections: [...carried, ...alone] };
+  return { before, detections: [...carried, ...alone], older: 0 };
 }
 
 // Pairs of boxes of the same thing: equal track, else equal label; nearest first.

@@ -28,6 +28,12 @@ export class Delay {
     return longest === 0 || longest > LONGEST_SECONDS ? 0 : longest + MARGIN_SECONDS;
   }
 
+  // Seconds that pictures would have to wait where that is more than they are held back; 0 where they can be.
+  tooLong(now) {
+    const longest = Math.max(now - this.#heardAt > IDLE_SECONDS ? now - this.#heardAt : 0, ...this.#samples);
+    return Number.isFinite(longest) && longest > LONGEST_SECONDS ? longest : 0;
+  }
+
   // Moves towards the right delay, a little faster or slower than life; at once from and to none.
   move(now, allowed) {
     const passed = this.#lastMoveAt === null ? 0 : Math.max(0, now - this.#lastMoveAt);

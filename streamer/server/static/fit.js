@@ -28,13 +28,6 @@ export function placeLabel(width, height, box, picture, taken) {
   return { x, y: clamp(wanted, picture.y, picture.y + picture.height - height), width, height };
 }
 
-// 1 while the boxes are fresh, falling to a quarter: full for one and a half intervals between results, gone dim after
-// six more seconds.
-export function freshness(ageSeconds, intervalSeconds) {
-  const fresh = Math.max(1, 1.5 * intervalSeconds);
-  return clamp(1 - (0.75 * (ageSeconds - fresh)) / 6, 0.25, 1);
-}
-
 function overlaps(a, b) {
   return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
 }

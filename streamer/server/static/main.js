@@ -1,12 +1,13 @@
 // The page: what comes in goes to the store; what the store says goes to the parts.
 
+import { Age } from "./age.js";
 import { Alerts } from "./alerts.js";
 import { Ask } from "./ask.js";
 import { Banner } from "./banner.js";
 import { Compare } from "./compare.js";
 import { Connection } from "./connection.js";
 import { Controls } from "./controls.js";
-import { byId, el, put } from "./dom.js";
+import { byId, put } from "./dom.js";
 import { Facts } from "./facts.js";
 import { Ack } from "./field.js";
 import { Files } from "./files.js";
@@ -19,6 +20,7 @@ import { Said } from "./said.js";
 import { Save } from "./save.js";
 import { Settings } from "./settings.js";
 import { Stage } from "./stage.js";
+import { Step } from "./step.js";
 import { Store } from "./store.js";
 import { aspectOf, dotOf } from "./stream.js";
 import { Tabs } from "./tabs.js";
@@ -27,7 +29,7 @@ import { Timeline } from "./timeline.js";
 import { dropToken, takeToken } from "./token.js";
 import { Wall } from "./wall.js";
 import { Wishes } from "./wishes.js";
-import { seconds, stateWords } from "./words.js";
+import { stateWords } from "./words.js";
 import { parsePicture } from "./wire.js";
 
 const TICK_MS = 200;
@@ -37,8 +39,8 @@ const store = new Store(() => connection.now());
 const player = new Player(store, () => connection.now());
 const stage = new Stage(byId("stage"));
 const note = new Note(byId("stage"), () => headAck.follow(connection.command("restart", { stream: store.selected })));
-const age = el("span", { class: "stage-badge", hidden: true });
-byId("stage").append(age);
+const age = new Age(byId("stage"));
+const step = new Step(byId("step"), player);
 const said = new Said(byId("said"));
 const facts = new Facts(byId("facts"));
 const ask = new Ask(byId("ask"), { stream: () => store.current, player, budgets: () => store.hello?.budgets ?? [] });
@@ -140,17 +142,15 @@ function tick() {
   alerts.show(store.alerts, now);
   if (byId("live").hidden) return;
   tiles.show(store, player, linked(), now);
-  age.hidden = !result?.detections.length;
   const boxes = stream ? player.boxes(stream.stream, now) : NO_BOXES;
   stage.setBoxes(boxes);
+  step.show(stream, boxes);
+  age.show(boxes, stream ? player.behind(stream.stream) : 0, result ? Math.max(0, now - result.captured) : 0);
   byId("save").disabled = !stream || !player.shown(stream.stream);
   if (stream) {
-    const { carried } = boxes;
     note.follow(stream, player.bitmap(stream.stream), linked(), now);
     facts.showAge(result, now);
-    const behind = player.behind(stream.stream);
     facts.showPictures(player.shown(stream.stream), player.asSent(stream.stream), now);
-    if (result) put(age, behind ? `${seconds(behind)} behind` : `boxes ${carried ? "carried for " : ""}${seconds(Math.max(0, now - result.captured))}${carried ? "" : " old"}`);
   } else {
     note.say(store.hello ? EMPTY : { title: "Waiting for the server…", why: "", action: "" });
   }
@@ -163,7 +163,7 @@ function showLive() {
   showSelected();
 }
 
-const NO_BOXES = { detections: [], alpha: 1, key: "", at: null };
+const NO_BOXES = { detections: [], alpha: 1, key: "", at: null, older: 0, old: false };
 const EMPTY = {
   title: "No stream is being watched",
   why: "Start streamer with a file or a camera: streamer watch SOURCE",
@@ -226,13 +226,6 @@ pause.addEventListener("click", () => {
   const paused = pause.getAttribute("aria-pressed") !== "true";
   headAck.follow(connection.command("set", { stream: store.selected, paused }));
 });
-const step = byId("step");
-const showStep = () => step.setAttribute("aria-pressed", String(player.inStep));
-step.addEventListener("click", () => {
-  player.setInStep(!player.inStep);
-  showStep();
-});
-showStep();
 player.play();
 setInterval(tick, TICK_MS);
 connection.open();

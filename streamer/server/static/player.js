@@ -3,8 +3,7 @@
 import { boxesAt } from "./between.js";
 import { Carried } from "./carried.js";
 import { Delay } from "./delay.js";
-import { freshness } from "./fit.js";
-import { intervalOf } from "./stream.js";
+import { isOld, strength } from "./fresh.js";
 import { Video } from "./video.js";
 
 const MOST_WAITING = 90;
@@ -93,23 +92,29 @@ export class Player extends EventTarget {
     return this.#reels.get(name)?.delay.seconds ?? 0;
   }
 
-  // What to draw over the picture that is shown.
+  // Seconds that pictures would have to be held back for boxes in step, where that is too long; else 0.
+  tooSlow(name) {
+    return this.#reels.get(name)?.delay.tooLong(this.clock()) ?? 0;
+  }
+
+  // What to draw over the picture that is shown. older: seconds by which the boxes are older than that picture, 0 where
+  // they are held in step with it or carried to it; old: whether that is so much that things have moved away from them.
   boxes(name, now) {
     const shown = this.#reels.get(name)?.shown;
     const results = this.store.seen(name);
     const newest = results.at(-1) ?? null;
-    const stream = this.store.streams.get(name);
     const held = this.behind(name) > 0 && shown;
     const asked = newest?.detections.length || !this.store.results(name).at(-1)?.detections.length;
     const carried = held || !shown || !asked ? null : this.#carried.at(name, shown.captured);
-    const { before, detections } = held
-      ? boxesAt(results, shown.captured)
-      : { before: newest, detections: carried?.detections ?? newest?.detections ?? [] };
-    const age = before ? (held ? shown.captured : now) - before.captured : 0;
-    const alpha = stream ? Math.round(freshness(age, intervalOf(stream)) * 20) / 20 : 1;
+    const moment = shown ? shown.captured : now;
+    const { before, detections, older } = held
+      ? boxesAt(results, moment)
+      : { before: newest, detections: carried?.detections ?? newest?.detections ?? [], older: carried || !newest ? 0 : Math.abs(moment - newest.captured) };
+    const old = isOld(older);
     const exact = held || carried;
-    const key = `${name}/${before?.captured}/${exact ? shown.captured : ""}/${alpha}/${detections.length}`;
-    return { detections, alpha, key, carried: Boolean(carried), at: exact ? shown.mediaSeconds : (before?.media_seconds ?? null) };
+    const key = `${name}/${before?.captured}/${exact ? shown.captured : ""}/${old}/${detections.length}`;
+    const at = exact ? shown.mediaSeconds : (before?.media_seconds ?? null);
+    return { detections, alpha: strength(older), key, carried: Boolean(carried), older, old, at };
   }
 
   // Runs as long as the page does, in step with the screen.

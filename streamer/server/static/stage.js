@@ -4,6 +4,9 @@ import { colourOf, INK } from "./colours.js";
 import { el } from "./dom.js";
 import { fit, place, placeLabel } from "./fit.js";
 
+// Of old boxes, in widths of their line.
+const DASHES = [4, 3];
+
 export class Stage {
   #picture = el("canvas", { class: "picture" });
   #boxes = el("canvas", { class: "boxes" });
@@ -33,7 +36,8 @@ export class Stage {
     this.#drawPicture();
   }
 
-  // {detections, alpha, key, at}: what to draw and how strongly; an equal key is not drawn again; at: media time.
+  // {detections, alpha, key, at, old}: what to draw and how strongly, dashed where it is old; an equal key is not drawn
+  // again; at: media time.
   setBoxes(boxes) {
     this.#shown.boxes = boxes;
     this.#drawBoxes(false);
@@ -61,14 +65,16 @@ export class Stage {
   }
 
   #drawBoxes(always) {
-    const { boxes: { detections, alpha, key, at }, aspect } = this.#shown;
+    const { boxes: { detections, alpha, key, at, old = false }, aspect } = this.#shown;
     if (!always && key === this.#drawn) return;
     this.#drawn = key;
     this.root.dataset.boxesAt = at === null ? "" : String(at);
+    this.root.dataset.boxesOld = String(old);
     const canvas = this.#boxes;
     const context = canvas.getContext("2d");
     context.clearRect(0, 0, canvas.width, canvas.height);
     context.globalAlpha = alpha;
+    context.setLineDash(old ? DASHES.map((length) => length * this.#line) : []);
     const picture = fit(canvas.width, canvas.height, aspect);
     const placed = detections.map((found) => ({ found, box: place(found, picture) }));
     placed.forEach(({ found, box }) => this.#drawBox(context, found, box));

@@ -1,5 +1,6 @@
 // All streams side by side, each with moving picture and boxes; one is selected.
 
+import { Age } from "./age.js";
 import { el, put } from "./dom.js";
 import { Note } from "./note.js";
 import { Stage } from "./stage.js";
@@ -17,6 +18,7 @@ class Tile {
     const below = el("span", { class: "tile-words" }, title, this.state, this.caption);
     this.root = el("button", { class: "tile", type: "button", onclick: () => onselect(name) }, canvasBox, below);
     this.stage = new Stage(canvasBox, { small: true });
+    this.age = new Age(canvasBox, { small: true });
     this.note = new Note(canvasBox);
   }
 
@@ -28,7 +30,9 @@ class Tile {
     put(this.caption, result?.error ? "The newest frame could not be analysed" : (result?.caption ?? ""));
     this.root.setAttribute("aria-pressed", String(store.selected === this.name));
     this.stage.setAspect(aspectOf(stream));
-    this.stage.setBoxes(player.boxes(this.name, now));
+    const boxes = player.boxes(this.name, now);
+    this.stage.setBoxes(boxes);
+    this.age.show(boxes);
     this.note.follow(stream, player.bitmap(this.name), linked, now);
   }
 }

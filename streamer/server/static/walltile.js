@@ -1,5 +1,6 @@
 // One stream on the wall: its moving picture with boxes, its state, and what is being tried where no picture comes.
 
+import { Age } from "./age.js";
 import { el, put } from "./dom.js";
 import { Stage } from "./stage.js";
 import { aspectOf, dotOf } from "./stream.js";
@@ -15,6 +16,7 @@ export class WallTile {
   #size;
   #place = null;
   #stage;
+  #age;
 
   // actions: {open, resize, enlarge, earlier, later, restart}, each given the name.
   constructor(name, actions) {
@@ -23,6 +25,7 @@ export class WallTile {
     const box = el("span", { class: "stage" });
     box.dataset.stream = name;
     this.#stage = new Stage(box, { small: true });
+    this.#age = new Age(box, { small: true });
     const head = el("span", { class: "wall-head" }, el("span", { class: "wall-name", text: name }), this.#state);
     this.button = el("button", { class: "wall-open", type: "button", onclick: () => actions.open(name) }, box, head, this.#note);
     this.button.setAttribute("aria-keyshortcuts", "Shift+ArrowLeft Shift+ArrowRight L F");
@@ -43,7 +46,9 @@ export class WallTile {
     put(this.#words, stateWords(stream, linked));
     this.aspect = aspectOf(stream);
     this.#stage.setAspect(this.aspect);
-    this.#stage.setBoxes(player.boxes(this.name, now));
+    const boxes = player.boxes(this.name, now);
+    this.#stage.setBoxes(boxes);
+    this.#age.show(boxes);
     this.#say(noteOf(stream, player.bitmap(this.name), linked, now), mayChange);
   }
 
