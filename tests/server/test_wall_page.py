@@ -200,6 +200,9 @@ def test_nothing_is_written_to_the_page_while_nothing_changes(sixteen: Server, o
 
 def test_alerts_that_nobody_has_handled_stand_on_top(sixteen: Server, open_page: OpenPage) -> None:
     page = open_page(f"{sixteen.url}#wall")
+    line = page.locator(".wall-alerts .alerts-line")
+    line.get_by_text("A person in the yard").wait_for()
+    page.locator(".wall-alerts .alerts-open").click()
     card = page.locator(".wall-alerts .alert")
     card.get_by_text("A person in the yard").wait_for()
     assert not page.locator("#alerts").is_visible()
@@ -209,7 +212,7 @@ def test_alerts_that_nobody_has_handled_stand_on_top(sixteen: Server, open_page:
     page.get_by_role("heading", name="cam 02").wait_for()
     assert page.locator("#alerts").is_visible()
     page.get_by_role("link", name="Wall").click()
-    card.get_by_role("button", name="Acknowledge").click()
+    card.get_by_role("button", name="Acknowledge", exact=True).click()
     card.wait_for(state="detached")
     assert not page.locator(".wall-alerts").is_visible()
 

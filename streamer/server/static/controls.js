@@ -60,10 +60,11 @@ export class Controls {
       this.#setting("Budget", budget, "budget", ack, name), this.#setting("Frames / s", fps, "fps", ack, name));
     const head = el("div", { class: "card-head" }, el("h2", { text: "Ask the model" }));
     const effort = el("fieldset", { class: "control-group" }, el("div", { class: "field" }, pair, hint,
-      this.#setting("Least change", gate, "gate", ack, name), gateHint, ack.root));
+      this.#setting("Least change", gate, "gate", ack, name), el("div", { class: "hint-or-ack" }, gateHint, ack.root)));
     effort.setAttribute("aria-label", "How much is analysed");
     this.#presets = new Presets(this.connection, name);
-    return [head, this.#presets.root, ask, this.#others, effort];
+    // The others last: they come and go with presets, and move nothing that is above them.
+    return [head, this.#presets.root, ask, effort, this.#others];
   }
 
   #setting(title, input, setting, ack, name) {

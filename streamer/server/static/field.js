@@ -8,6 +8,7 @@ const SHORT = 120;
 
 const short = (words) => (words.length > SHORT ? `${words.slice(0, SHORT)}…` : words);
 
+// Its place is kept free while it says nothing (css/parts.css), so that words that come move nothing.
 export class Ack {
   #timer = 0;
   pending = false;
@@ -23,13 +24,13 @@ export class Ack {
     if (kind === "good") this.#timer = setTimeout(() => put(this.root, ""), SAVED_MS);
   }
 
-  // Waits for the answer to a command and shows it; resolves to whether it was done.
-  async follow(answer) {
+  // Waits for the answer to a command and shows it, in these words where it was done; resolves to whether it was.
+  async follow(answer, done = "Saved ✓") {
     this.pending = true;
     this.say("wait", "Saving…");
     const { ok, error } = await answer;
     this.pending = false;
-    this.say(ok ? "good" : "bad", ok ? "Saved ✓" : error);
+    this.say(ok ? "good" : "bad", ok ? done : error);
     return ok;
   }
 }

@@ -38,7 +38,7 @@ const connection = new Connection(takeToken());
 const store = new Store(() => connection.now());
 const player = new Player(store, () => connection.now());
 const stage = new Stage(byId("stage"));
-const note = new Note(byId("stage"), () => headAck.follow(connection.command("restart", { stream: store.selected })));
+const note = new Note(byId("stage"), () => headAck.follow(connection.command("restart", { stream: store.selected }), "Opened again"));
 const age = new Age(byId("stage"));
 const step = new Step(byId("step"), player);
 const said = new Said(byId("said"));
@@ -73,6 +73,8 @@ const compare = new Compare(byId("compare"), page);
 const files = new Files(byId("files"), page);
 const settings = new Settings(byId("settings"), page);
 const view = (shows, called, part) => ({ shows, main: shows, called, open: () => linked() && part.open(), close: () => part.close?.() });
+// In another view, the line of alerts alone.
+addEventListener("hashchange", () => alerts.fold());
 const tabs = new Tabs(byId("tabs"), {
   live: { shows: "live", main: "view", called: "the picture", open: showLive },
   wall: view("wall", "the wall", wall),
@@ -85,7 +87,7 @@ const tabs = new Tabs(byId("tabs"), {
 const wishes = new Wishes(connection, store, player);
 const headAck = new Ack();
 const pause = byId("pause");
-pause.before(headAck.root);
+byId("state").after(headAck.root);
 
 const linked = () => connection.state === "open";
 
@@ -224,7 +226,7 @@ connection.addEventListener("state", () => {
 });
 pause.addEventListener("click", () => {
   const paused = pause.getAttribute("aria-pressed") !== "true";
-  headAck.follow(connection.command("set", { stream: store.selected, paused }));
+  headAck.follow(connection.command("set", { stream: store.selected, paused }), paused ? "Paused" : "Goes on");
 });
 player.play();
 setInterval(tick, TICK_MS);

@@ -15,7 +15,7 @@ const REPLACED = ["caption", "detect", "ask", "read", "compare"];
 
 export class Presets {
   #ack = new Ack();
-  #back = el("button", { class: "button quiet", type: "button", text: "Undo", hidden: true });
+  #back = el("button", { class: "button quiet", type: "button", text: "Undo" });
   #buttons = new Map();
   #settings = null;
   #before = null;
@@ -27,7 +27,8 @@ export class Presets {
     }
     this.#back.addEventListener("click", () => this.#undo());
     this.root = el("div", { class: "control-group presets" },
-      el("div", { class: "past-chips", role: "group", "aria-label": "Ready-made settings" }, ...this.#buttons.values(), this.#back), this.#ack.root);
+      el("div", { class: "past-chips", role: "group", "aria-label": "Ready-made settings" }, ...this.#buttons.values()), el("div", { class: "presets-said" }, this.#ack.root, this.#back));
+    this.#offer(false);
   }
 
   adopt(settings) {
@@ -42,14 +43,19 @@ export class Presets {
     const others = before.tasks.filter((task) => !REPLACED.includes(task.name));
     if (!(await this.#send({ tasks: [...tasks, ...others], budget }))) return;
     this.#before ??= before;
-    this.#back.hidden = false;
+    this.#offer(true);
+  }
+
+  // Its place is kept: nothing moves when it comes.
+  #offer(possible) {
+    this.#back.style.visibility = possible ? "" : "hidden";
   }
 
   // Back to what was set before the first of the presets.
   async #undo() {
     if (!(await this.#send(this.#before))) return;
     this.#before = null;
-    this.#back.hidden = true;
+    this.#offer(false);
     this.#buttons.values().next().value.focus();
   }
 

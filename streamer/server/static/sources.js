@@ -10,7 +10,7 @@ export function addForm(connection) {
   const send = async (event) => {
     event.preventDefault();
     const command = { stream: name.value.trim(), address: address.value.trim() };
-    if (await ack.follow(connection.command("add", command))) form.reset();
+    if (await ack.follow(connection.command("add", command), "Added ✓")) form.reset();
   };
   const form = el("form", { class: "field", onsubmit: send },
     el("span", { class: "field-title", text: "Add a stream" }),
@@ -29,7 +29,7 @@ export function removeButton(connection, stream) {
     if (armed) {
       clearTimeout(armed);
       disarm();
-      ack.follow(connection.command("remove", { stream }));
+      ack.follow(connection.command("remove", { stream }), "Removed ✓");
     } else {
       button.textContent = "Press again to remove it";
       armed = setTimeout(disarm, 4000);

@@ -52,7 +52,7 @@ export class TaskField {
     const head = el("div", { class: "field-head" }, el("span", { class: "field-title", text: title }),
       el("span", { class: "switch" }, this.#on, el("span")));
     this.hint = el("p", { class: "hint", id: `hint-${kind}`, text: hint });
-    this.root = el("div", { class: "field" }, head, input, this.hint, this.ack.root);
+    this.root = el("div", { class: "field" }, head, input, el("div", { class: "hint-or-ack" }, this.hint, this.ack.root));
   }
 
   adopt(tasks) {
