@@ -58,11 +58,11 @@ export class Controls {
     const gateHint = el("p", { class: "hint", id: "gate-hint", text: "Part of full brightness, 0 to 1, by which some spot must differ. Unchanged frames keep the last answer; 0 analyses every frame." });
     const pair = el("div", { class: "field-pair" },
       this.#setting("Budget", budget, "budget", ack, name), this.#setting("Frames / s", fps, "fps", ack, name));
-    const head = el("div", { class: "card-head" }, el("h2", { text: "Ask the model" }));
     const effort = el("fieldset", { class: "control-group" }, el("div", { class: "field" }, pair, hint,
       this.#setting("Least change", gate, "gate", ack, name), el("div", { class: "hint-or-ack" }, gateHint, ack.root)));
     effort.setAttribute("aria-label", "How much is analysed");
     this.#presets = new Presets(this.connection, name);
+    const head = el("div", { class: "card-head" }, el("h2", { text: "Ask the model" }), this.#presets.said);
     // The others last: they come and go with presets, and move nothing that is above them.
     return [head, this.#presets.root, ask, effort, this.#others];
   }

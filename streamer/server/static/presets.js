@@ -19,6 +19,8 @@ export class Presets {
   #buttons = new Map();
   #settings = null;
   #before = null;
+  // What became of them, and the way back; stands where its coming moves nothing.
+  said;
 
   constructor(connection, stream) {
     Object.assign(this, { connection, stream });
@@ -27,7 +29,8 @@ export class Presets {
     }
     this.#back.addEventListener("click", () => this.#undo());
     this.root = el("div", { class: "control-group presets" },
-      el("div", { class: "past-chips", role: "group", "aria-label": "Ready-made settings" }, ...this.#buttons.values()), el("div", { class: "presets-said" }, this.#ack.root, this.#back));
+      el("div", { class: "past-chips", role: "group", "aria-label": "Ready-made settings" }, ...this.#buttons.values()));
+    this.said = el("div", { class: "presets-said" }, this.#ack.root, this.#back);
     this.#offer(false);
   }
 
