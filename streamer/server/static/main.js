@@ -14,7 +14,7 @@ import { Files } from "./files.js";
 import { Heed } from "./heed.js";
 import { Note } from "./note.js";
 import { Past } from "./past.js";
-import { Player } from "./player.js";
+import { NO_BOXES, Player } from "./player.js";
 import { Rules } from "./rules.js";
 import { Said } from "./said.js";
 import { Save } from "./save.js";
@@ -44,7 +44,7 @@ const step = new Step(byId("step"), player);
 const said = new Said(byId("said"));
 const facts = new Facts(byId("facts"));
 const ask = new Ask(byId("ask"), { stream: () => store.current, player, budgets: () => store.hello?.budgets ?? [] });
-new Save(byId("save"), { stream: () => store.current, player, store, now: () => connection.now() });
+new Save(byId("save"), { stream: () => store.current, player, store });
 const tiles = new Tiles(byId("tiles"), (name) => store.select(name));
 const timeline = new Timeline(byId("timeline"), byId("newest"));
 const controls = new Controls(byId("controls"), connection);
@@ -144,7 +144,7 @@ function tick() {
   alerts.show(store.alerts, now);
   if (byId("live").hidden) return;
   tiles.show(store, player, linked(), now);
-  const boxes = stream ? player.boxes(stream.stream, now) : NO_BOXES;
+  const boxes = stream ? player.boxes(stream.stream) : NO_BOXES;
   stage.setBoxes(boxes);
   step.show(stream, boxes);
   age.show(boxes, stream ? player.behind(stream.stream) : 0, result ? Math.max(0, now - result.captured) : 0);
@@ -160,12 +160,10 @@ function tick() {
 
 // Nothing of it was drawn while another view was looked at.
 function showLive() {
-  const now = connection.now();
-  for (const name of store.streams.keys()) tiles.setPicture(name, player.bitmap(name), player.boxes(name, now));
+  for (const name of store.streams.keys()) tiles.setPicture(name, player.bitmap(name), player.boxes(name));
   showSelected();
 }
 
-const NO_BOXES = { detections: [], alpha: 1, key: "", at: null, older: 0, old: false };
 const EMPTY = {
   title: "No stream is being watched",
   why: "Start streamer with a file or a camera: streamer watch SOURCE",
@@ -209,7 +207,7 @@ store.addEventListener("result", ({ detail }) => {
 player.addEventListener("picture", ({ detail }) => {
   if (byId("live").hidden) return;
   const bitmap = player.bitmap(detail);
-  const boxes = player.boxes(detail, connection.now());
+  const boxes = player.boxes(detail);
   tiles.setPicture(detail, bitmap, boxes);
   if (detail !== store.selected) return;
   stage.setPicture(bitmap);

@@ -5,7 +5,7 @@ import { seconds } from "./words.js";
 
 // {title, why, action, old}: what to say of a stream, or null while pictures come. action: "restart" words or "".
 function noteOf(stream, picture, linked, now) {
-  if (!linked) return { title: picture ? "No connection to the server" : "Waiting for the server…", why: "", action: "" };
+  if (!linked) return { title: "No connection to the server", why: "", action: "" };
   const since = seconds(Math.max(0, now - stream.since));
   switch (stream.state) {
     case "connecting":

@@ -8,6 +8,7 @@ import { Video } from "./video.js";
 
 const MOST_WAITING = 90;
 const KEY = "streamer-in-step";
+export const NO_BOXES = { detections: [], alpha: 1, key: "", at: null, carried: false, older: 0, old: false };
 
 class Reel {
   waiting = [];
@@ -99,17 +100,18 @@ export class Player extends EventTarget {
 
   // What to draw over the picture that is shown. older: seconds by which the boxes are older than that picture, 0 where
   // they are held in step with it or carried to it; old: whether that is so much that things have moved away from them.
-  boxes(name, now) {
-    const shown = this.#reels.get(name)?.shown;
+  // None before the first picture.
+  boxes(name) {
+    const shown = this.shown(name);
+    if (!shown) return NO_BOXES;
     const results = this.store.seen(name);
     const newest = results.at(-1) ?? null;
-    const held = this.behind(name) > 0 && shown;
+    const held = this.behind(name) > 0;
     const asked = newest?.detections.length || !this.store.results(name).at(-1)?.detections.length;
-    const carried = held || !shown || !asked ? null : this.#carried.at(name, shown.captured);
-    const moment = shown ? shown.captured : now;
+    const carried = held || !asked ? null : this.#carried.at(name, shown.captured);
     const { before, detections, older } = held
-      ? boxesAt(results, moment)
-      : { before: newest, detections: carried?.detections ?? newest?.detections ?? [], older: carried || !newest ? 0 : Math.abs(moment - newest.captured) };
+      ? boxesAt(results, shown.captured)
+      : { before: newest, detections: carried?.detections ?? newest?.detections ?? [], older: carried || !newest ? 0 : Math.abs(shown.captured - newest.captured) };
     const old = isOld(older);
     const exact = held || carried;
     const key = `${name}/${before?.captured}/${exact ? shown.captured : ""}/${old}/${detections.length}`;

@@ -23,9 +23,9 @@ export class Save {
   // Whether somebody wants boxes in pictures that have boxes of their own.
   #wanted = true;
 
-  // button: what opens it. stream(): the one that is shown, or null. player, store, now() as on the page.
-  constructor(button, { stream, player, store, now }) {
-    Object.assign(this, { stream, player, store, now });
+  // button: what opens it. stream(): the one that is shown, or null. player, store as on the page.
+  constructor(button, { stream, player, store }) {
+    Object.assign(this, { stream, player, store });
     const close = el("button", { class: "button quiet", type: "button", text: "Close", onclick: () => this.root.close() });
     const tick = el("label", { class: "save-tick", for: "save-boxes" }, this.#boxes, "With boxes");
     this.root = el("dialog", { class: "past-dialog save", "aria-label": "Save this frame" }, this.#title, this.#box, this.#age, this.#words, tick,
@@ -42,7 +42,7 @@ export class Save {
     const stream = this.stream();
     const shown = stream && this.player.shown(stream.stream);
     if (!shown || this.root.open) return;
-    const found = this.player.boxes(stream.stream, this.now());
+    const found = this.player.boxes(stream.stream);
     const boxes = { ...found, alpha: 1, old: found.older > OLD_SECONDS && found.detections.length > 0 };
     const result = resultAt(this.store.results(stream.stream), shown.captured);
     const kept = keepShown(shown, aspectOf(stream));

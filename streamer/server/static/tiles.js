@@ -30,7 +30,7 @@ class Tile {
     put(this.caption, result?.error ? "The newest frame could not be analysed" : (result?.caption ?? ""));
     this.root.setAttribute("aria-pressed", String(store.selected === this.name));
     this.stage.setAspect(aspectOf(stream));
-    const boxes = player.boxes(this.name, now);
+    const boxes = player.boxes(this.name);
     this.stage.setBoxes(boxes);
     this.age.show(boxes);
     this.note.follow(stream, player.bitmap(this.name), linked, now);

@@ -211,8 +211,7 @@ export class Wall {
     this.#frame = 0;
     if (!this.#timer) return;
     if (this.#laid.stale) this.#place();
-    const now = this.page.now();
-    for (const name of this.#fresh) this.#tiles.get(name)?.draw(this.page.player, now);
+    for (const name of this.#fresh) this.#tiles.get(name)?.draw(this.page.player);
     this.#fresh.clear();
   }
 

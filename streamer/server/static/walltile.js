@@ -46,16 +46,16 @@ export class WallTile {
     put(this.#words, stateWords(stream, linked));
     this.aspect = aspectOf(stream);
     this.#stage.setAspect(this.aspect);
-    const boxes = player.boxes(this.name, now);
+    const boxes = player.boxes(this.name);
     this.#stage.setBoxes(boxes);
     this.#age.show(boxes);
     this.#say(noteOf(stream, player.bitmap(this.name), linked, now), mayChange);
   }
 
   // The newest picture.
-  draw(player, now) {
+  draw(player) {
     this.#stage.setPicture(player.bitmap(this.name));
-    this.#stage.setBoxes(player.boxes(this.name, now));
+    this.#stage.setBoxes(player.boxes(this.name));
   }
 
   // place: {x, y, width, height} in pixels.
@@ -81,7 +81,7 @@ export class WallTile {
 // {title, why, action} of a stream without fresh pictures: since when, why, and what is being tried; null while pictures
 // come.
 export function noteOf(stream, picture, linked, now) {
-  if (!linked) return { title: picture ? "No connection to the server" : "Waiting for the server…", why: "", action: "" };
+  if (!linked) return { title: "No connection to the server", why: "", action: "" };
   const away = `${seconds(Math.max(0, now - stream.since))}, since ${clockTime(stream.since)}`;
   switch (stream.state) {
     case "connecting":
