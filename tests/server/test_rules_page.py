@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,15 @@ from streamer.station import Station
 from tests.history.made import result
 from tests.server.rig import eventually
 
+PHONE = {"phone": {"type": "webhook", "url": "http://127.0.0.1:9/never"}}
+
 
 @pytest.fixture
 def station(tmp_path: Path) -> Iterator[Station]:
     entry = StreamEntry("gate", "synthetic:?live=1&size=320x180", StreamSettings(fps=2, budget=70))
     with (
         ScriptedModel() as model,
-        Station(model, Configuration(streams=(entry,), data=tmp_path / "data")) as station,
+        Station(model, Configuration(streams=(entry,), data=tmp_path / "data", channels=PHONE)) as station,
     ):
         yield station
 
@@ -56,6 +59,12 @@ def test_a_question_is_written_changed_switched_off_and_removed(
     page.get_by_text("switched off").wait_for()
     assert [(rule.confirm, rule.enabled) for rule in station.rules] == [(5, False)]
     page.get_by_role("button", name="Remove").click()
+    asking = page.locator("dialog[open]")
+    asking.get_by_role("button", name="Cancel").click()
+    asking.wait_for(state="detached")
+    assert station.rules, "nothing is removed by one press"
+    page.get_by_role("button", name="Remove").click()
+    asking.get_by_role("button", name="Remove").click()
     page.get_by_text("No rule yet").wait_for()
     assert not station.rules
 
@@ -85,6 +94,63 @@ def test_objects_in_a_zone_drawn_on_the_picture(
     assert rule.when.zone is not None
     drawn = [value for point in rule.when.zone.points for value in point]
     assert drawn == pytest.approx([0.1, 0.5, 0.9, 0.5, 0.9, 0.95], abs=0.01)
+
+
+def test_a_rule_for_no_has_its_times_and_channels(
+    server: Server, station: Station, open_page: Callable[..., Any]
+) -> None:
+    page = open_page(f"{server.url}#rules")
+    page.get_by_role("button", name="New rule").click()
+    page.get_by_role("textbox", name="Name", exact=True).fill("helmet")
+    form = page.locator(".rule-form")
+    form.get_by_label("Fires when").select_option("no")
+    form.get_by_placeholder("Is someone on the ladder?").fill("Does everybody wear a helmet?")
+    form.get_by_label("Mon").check()
+    form.get_by_label("From").fill("22:00")
+    form.get_by_label("To", exact=True).fill("06:00")
+    form.get_by_label("phone").check()
+    form.get_by_role("button", name="Save").click()
+    page.get_by_text("Does everybody wear a helmet? No.").wait_for()
+    page.get_by_text("on duty Mon 22:00 to 06:00 · tells phone").wait_for()
+    page.get_by_role("button", name="Edit").click()
+    assert form.get_by_label("Fires when").input_value() == "no"
+    assert form.get_by_label("Mon").is_checked()
+    assert form.get_by_label("From").input_value() == "22:00"
+    form.get_by_label("Mon").uncheck()
+    form.get_by_label("From").fill("")
+    form.get_by_label("To", exact=True).fill("")
+    form.get_by_role("button", name="Save").click()
+    page.get_by_text("always on duty").wait_for()
+    [rule] = station.rules
+    assert rule.answer is False
+    assert rule.channels == ("phone",)
+    assert rule.schedule is None
+
+
+def test_what_the_form_cannot_set_stays_and_is_said(
+    server: Server, station: Station, open_page: Callable[..., Any]
+) -> None:
+    given: dict[str, Any] = {
+        "name": "fence",
+        "when": {"labels": ["person"], "line": {"points": [[0.1, 0.5], [0.9, 0.5]], "direction": "left"}},
+        "schedule": {"ranges": [{"from": "22:00", "to": "23:00"}, {"days": ["sun"]}], "zone": "Europe/Berlin"},
+        "channels": ["phone"],
+        "describe": False,
+    }
+    before = Rule.from_mapping(given, "rule")
+    station.set_rule(before)
+    page = open_page(f"{server.url}#rules")
+    page.get_by_text("person crosses the line to the left").wait_for()
+    page.get_by_text("on duty every day 22:00 to 23:00 and Sun, Europe/Berlin · tells phone").wait_for()
+    page.get_by_role("button", name="Edit").click()
+    stays = page.locator(".rule-stays")
+    assert "its line, from 10 % across and 50 % down to 90 % across and 50 % down" in stays.inner_text()
+    assert "its times" in stays.inner_text()
+    page.get_by_label("phone").wait_for()
+    page.get_by_label("Frames in a row").fill("5")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("5 in a row").wait_for()
+    assert station.rules == (replace(before, confirm=5),)
 
 
 def test_what_cannot_be_is_said_in_the_form(server: Server, station: Station, open_page: Callable[..., Any]) -> None:

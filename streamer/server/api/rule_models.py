@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -75,11 +75,19 @@ class RuleBody(Strict):
     def rule(self, name: str) -> Rule:
         """Raises `OptionError` that names the field."""
         given = self.model_dump(exclude_unset=True, exclude_none=True, by_alias=True)
+        if self.schedule and self.schedule.ranges:
+            given["schedule"] = _without_defaults(given["schedule"])
         try:
             return Rule.from_mapping({**given, "name": name}, "rule")
         except OptionError as error:
             option = error.option.removeprefix("rule.")
             raise OptionError(option, error.value, error.expected) from None
+
+
+def _without_defaults(schedule: dict[str, Any]) -> dict[str, Any]:
+    """Without what stands beside ``ranges`` in what was got, so that it can be set again."""
+    whole_day = {"days": (), "from": "00:00", "to": "24:00"}
+    return {key: value for key, value in schedule.items() if key not in whole_day or value != whole_day[key]}
 
 
 class NewRule(RuleBody):

@@ -1,6 +1,8 @@
 // One rule being written: a question, or objects with a zone that is drawn on a stream's picture.
 
 import { el, put } from "./dom.js";
+import { Channels, Duty } from "./ruleduty.js";
+import { keptOf } from "./rulewords.js";
 import { Zone } from "./zone.js";
 
 const field = (words, input, hint = "") => el("label", { class: "rule-field" }, el("span", { text: words }), input, hint ? el("small", { text: hint }) : null);
@@ -9,7 +11,7 @@ const choice = (values) => el("select", {}, ...values.map(([value, words]) => el
 
 export class RuleForm {
   #name = el("input", { type: "text", required: true, maxLength: 60 });
-  #kind = choice([["question", "A question is answered yes"], ["when", "Objects are seen"]]);
+  #kind = choice([["question", "A question is answered yes"], ["no", "A question is answered no"], ["when", "Objects are seen"]]);
   #question = el("input", { type: "text", maxLength: 500, placeholder: "Is someone on the ladder?" });
   #labels = el("input", { type: "text", placeholder: "person, car" });
   #atLeast = number(1, 1, 1000);
@@ -20,6 +22,9 @@ export class RuleForm {
   #release = number(3, 1, 1000);
   #cooldown = el("input", { type: "number", value: 60, min: 0, max: 604800, step: "any", required: true });
   #severity = choice([["info", "Info"], ["warning", "Warning"], ["critical", "Critical"]]);
+  #duty = new Duty();
+  #channels = new Channels();
+  #stays = el("p", { class: "rule-stays" });
   #words = el("p", { class: "rule-fault", role: "alert" });
   #zone;
   #kept = {};
@@ -38,7 +43,8 @@ export class RuleForm {
       field("Name", this.#name), field("Fires when", this.#kind), this.#asked, this.#seen,
       field("Streams", this.#streams, "Names or patterns (gate-*) with commas between."),
       el("div", { class: "rule-row" }, field("Frames in a row", this.#confirm, "before it fires"), field("Frames without", this.#release, "before it ends"),
-        field("Seconds of rest", this.#cooldown, "after an end"), field("Severity", this.#severity)), this.#words, buttons);
+        field("Seconds of rest", this.#cooldown, "after an end"), field("Severity", this.#severity)),
+      this.#duty.root, this.#channels.root, this.#stays, this.#words, buttons);
     this.#kind.addEventListener("change", () => this.#showKind());
   }
 
@@ -50,7 +56,7 @@ export class RuleForm {
     this.#kept = rule;
     this.#name.value = rule.name ?? "";
     this.#name.readOnly = Boolean(rule.name);
-    this.#kind.value = rule.when ? "when" : "question";
+    this.#kind.value = rule.when ? "when" : rule.answer === false ? "no" : "question";
     this.#question.value = rule.question ?? "";
     this.#labels.value = (when.labels ?? []).join(", ");
     this.#atLeast.value = when.at_least ?? 1;
@@ -62,20 +68,26 @@ export class RuleForm {
     this.#cooldown.value = rule.cooldown_seconds ?? 60;
     this.#severity.value = rule.severity ?? "warning";
     this.#zone.show(when.zone ?? [], rule.streams?.[0]);
+    this.#duty.show(rule.schedule);
+    this.#channels.show(rule.channels);
+    const kept = keptOf(rule);
+    put(this.#stays, kept.length ? `Stays as it is, for this form cannot set it: ${kept.join("; ")}.` : "");
     put(this.#words, "");
     this.#showKind();
     this.#name.focus();
   }
 
-  // What the form does not show (schedule, channels, a line) stays as it was.
+  // What the form does not show (a line, several ranges of time) stays as it was.
   value() {
     const rule = { ...this.#kept, name: this.#name.value.trim(), streams: names(this.#streams.value), confirm: Number(this.#confirm.value),
-      release: Number(this.#release.value), cooldown_seconds: Number(this.#cooldown.value), severity: this.#severity.value };
-    if (this.#kind.value === "question") return { ...rule, question: this.#question.value.trim(), when: null };
+      release: Number(this.#release.value), cooldown_seconds: Number(this.#cooldown.value), severity: this.#severity.value,
+      schedule: this.#duty.value(), channels: this.#channels.value() };
+    if (this.#kind.value !== "when") return { ...rule, question: this.#question.value.trim(), answer: this.#kind.value === "no" ? false : null, when: null };
     return { ...rule, question: null, answer: null, when: this.#condition(rule.when ?? {}) };
   }
 
   #condition(before) {
+    if (before.line) return { ...before, labels: names(this.#labels.value) };
     const zone = this.#zone.points;
     const when = { ...before, labels: names(this.#labels.value), event: this.#event.value, zone: zone.length ? zone : null,
       dwell_seconds: Number(this.#dwell.value) > 0 ? Number(this.#dwell.value) : null };
@@ -92,10 +104,11 @@ export class RuleForm {
   }
 
   #showKind() {
-    const asks = this.#kind.value === "question";
+    const asks = this.#kind.value !== "when";
     this.#asked.hidden = !asks;
     this.#question.required = asks;
     this.#seen.hidden = asks;
+    this.#seen.dataset.line = String(Boolean(this.#kept.when?.line)); // nothing but labels goes with a line
     if (!asks) this.#zone.load();
   }
 }

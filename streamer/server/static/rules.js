@@ -2,8 +2,9 @@
 
 import { el, put } from "./dom.js";
 import { RuleForm } from "./ruleform.js";
+import { factsOf, subjectOf } from "./rulewords.js";
+import { confirmed } from "./settings-card.js";
 import { fetchJson, sendJson } from "./token.js";
-import { seconds } from "./words.js";
 
 const DAY = 86400;
 
@@ -33,15 +34,14 @@ export class Rules {
   }
 
   #card(rule) {
-    const what = rule.question ? `${rule.question} ${rule.answer === false ? "No" : "Yes"}.` : describe(rule.when);
-    const facts = `${rule.severity} · ${rule.streams.join(", ") || "all streams"} · ${rule.confirm} in a row · rest ${seconds(rule.cooldown_seconds)}`;
+    const facts = factsOf(rule, this.admin()).join(" · ");
     const actions = !this.admin() ? [] : [
       el("button", { class: "button", type: "button", text: rule.enabled ? "Switch off" : "Switch on", onclick: () => this.#put({ ...rule, enabled: !rule.enabled }) }),
       el("button", { class: "button", type: "button", text: "Try", onclick: () => this.#test({ name: rule.name }) }),
       el("button", { class: "button", type: "button", text: "Edit", onclick: () => this.#edit(rule) }),
-      el("button", { class: "button", type: "button", text: "Remove", onclick: () => this.#remove(rule.name) }),
+      el("button", { class: "button danger", type: "button", text: "Remove", onclick: () => this.#remove(rule.name) }),
     ];
-    const text = el("div", {}, el("strong", { text: rule.name }), el("p", { text: what }), el("p", { class: "rule-facts", text: rule.enabled ? facts : `switched off · ${facts}` }));
+    const text = el("div", {}, el("strong", { text: rule.name }), el("p", { text: subjectOf(rule) }), el("p", { class: "rule-facts", text: rule.enabled ? facts : `switched off · ${facts}` }));
     return el("li", { class: "card rule-card", data: { enabled: String(rule.enabled) } }, text, el("div", { class: "rule-buttons" }, ...actions));
   }
 
@@ -71,6 +71,8 @@ export class Rules {
   }
 
   async #remove(name) {
+    const words = "It watches no more, and its alerts that go on end. Alerts of the past stay. To have it again later, switch it off instead.";
+    if (!(await confirmed({ title: `Remove the rule ${name}?`, words, action: "Remove" }))) return;
     const { error } = await sendJson("DELETE", `/api/v1/rules/${encodeURIComponent(name)}`);
     await this.open();
     if (error) put(this.#words, error);
@@ -91,13 +93,4 @@ function outcome({ streams }) {
     const unknown = one.unknown ? `, ${one.unknown} of which say nothing of it` : "";
     return `${one.stream}: it would have fired ${times} in ${one.met + one.missed + one.unknown + one.off_duty} frames${unknown}.`;
   }).join(" ");
-}
-
-function describe(when) {
-  const names = when.labels.join(" or ") || "anything";
-  const count = when.at_most === 0 ? "no" : when.at_least > 1 ? `at least ${when.at_least}` : "";
-  const where = when.line ? " crosses the line" : when.zone ? " in the zone" : "";
-  const event = { appears: " appears", leaves: " leaves", present: "" }[when.event];
-  const stay = when.dwell_seconds ? ` for ${seconds(when.dwell_seconds)}` : "";
-  return `${count} ${names}${event}${where}${stay}`.trim();
 }
