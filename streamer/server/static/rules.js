@@ -1,5 +1,6 @@
 // Rules: what is looked for, written, tried over the past, switched on and off.
 
+import { AlertLog } from "./alertlog.js";
 import { el, put } from "./dom.js";
 import { RuleForm } from "./ruleform.js";
 import { factsOf, subjectOf } from "./rulewords.js";
@@ -13,24 +14,33 @@ export class Rules {
   #words = el("p", { class: "past-words", role: "status" });
   #new = el("button", { class: "button", type: "button", text: "New rule" });
   #form;
+  #log;
   #names = new Set();
   #edited = null;
 
-  constructor(root, { now, streams, admin }) {
+  constructor(root, page) {
+    const { now, streams, admin } = page;
     Object.assign(this, { root, now, admin });
+    this.#log = new AlertLog(page);
     this.#form = new RuleForm({ save: (rule) => this.#save(rule), test: (rule) => this.#test({ rule }), close: () => this.#close() }, streams);
     this.#form.root.hidden = true;
     this.#new.addEventListener("click", () => this.#edit({}));
-    root.replaceChildren(el("div", { class: "card-head rule-head" }, el("h2", { text: "Rules" }), this.#new), this.#form.root, this.#words, this.#list);
+    root.replaceChildren(el("div", { class: "card-head rule-head" }, el("h2", { text: "Rules" }), this.#new), this.#form.root, this.#words, this.#list, this.#log.root);
   }
 
   async open() {
     this.#new.hidden = !this.admin();
+    this.#log.open();
     const { value, error } = await fetchJson("/api/v1/rules");
     if (error) return put(this.#words, `The rules cannot be had: ${error}`);
     this.#names = new Set(value.rules.map((rule) => rule.name));
     this.#list.replaceChildren(...value.rules.map((rule) => this.#card(rule)));
+    this.#log.offer([...this.#names]);
     put(this.#words, value.rules.length ? "" : "No rule yet. A rule asks a question about each frame, or looks for objects, and makes an alert.");
+  }
+
+  close() {
+    this.#log.close();
   }
 
   #card(rule) {

@@ -29,12 +29,12 @@ export async function fetchFile(path, signal) {
   }
 }
 
-// {value} of the HTTP interface, or {error}: why not, in words.
+// {value} of the HTTP interface, or {error, status}: why not, in words, and the number, if the server answered.
 export async function fetchJson(path) {
   try {
     const answer = await fetch(path, { headers: authorised() });
     const value = await answer.json();
-    return answer.ok ? { value } : { error: value.detail ?? value.title ?? `the server says ${answer.status}` };
+    return answer.ok ? { value } : { error: value.detail ?? value.title ?? `the server says ${answer.status}`, status: answer.status };
   } catch {
     return { error: "the server does not answer" };
   }

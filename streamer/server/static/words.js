@@ -26,6 +26,15 @@ export function mediaTime(value) {
 
 export const clockTime = (unixSeconds) => new Date(unixSeconds * 1000).toLocaleTimeString();
 
+// The clock's time, with the day in front where it is not today's: a time of the past, wherever one stands.
+export function dayTime(unixSeconds) {
+  const date = new Date(unixSeconds * 1000);
+  const today = new Date();
+  if (date.toDateString() === today.toDateString()) return clockTime(unixSeconds);
+  const year = date.getFullYear() === today.getFullYear() ? {} : { year: "numeric" };
+  return `${date.toLocaleDateString([], { month: "short", day: "numeric", ...year })}, ${clockTime(unixSeconds)}`;
+}
+
 const STATES = {
   connecting: "Connecting",
   live: "Live",
