@@ -18,6 +18,7 @@ from streamer.server.access import Tokens
 from streamer.settings import StreamSettings
 from streamer.station import Station
 from tests.history.made import result
+from tests.server.looking import follow
 from tests.server.rig import eventually
 
 PHONE = {"phone": {"type": "webhook", "url": "http://127.0.0.1:9/never"}}
@@ -188,8 +189,25 @@ def test_a_rule_is_tried_over_the_past(server: Server, station: Station, open_pa
     page.locator(".rule-form select").first.select_option("when")
     page.locator(".rule-form").get_by_placeholder("person, car").fill("dog")
     page.get_by_role("button", name="Try on the last day").click()
-    page.get_by_text("would have fired once").wait_for()
+    trial = page.locator(".rule-form .trial")
+    trial.get_by_text("would have fired once").wait_for()
+    assert trial.inner_text().startswith("dogs, over the last day:")
+    trial.get_by_role("link").click()
+    first = page.locator("#past .tile-caption").first
+    follow(page, lambda: first.inner_text() in ("1", "2"))
+    assert page.locator("#search").input_value().startswith('stream:"gate" until:')
     assert not station.rules
+
+
+def test_a_rule_that_would_not_have_fired_says_never_on_its_card(
+    server: Server, station: Station, open_page: Callable[..., Any]
+) -> None:
+    station.set_rule(Rule.from_mapping({"name": "cats", "when": {"labels": ["cat"]}}, "rule"))
+    station.history.put(result("a dog", "dog", answers={"detect": "[]"}), time.time() - 600)
+    station.history.flush(10)
+    page = open_page(f"{server.url}#rules")
+    page.get_by_role("button", name="Try").click()
+    page.locator(".rule-card .trial").get_by_text("gate: would never have fired in").wait_for()
 
 
 def test_a_viewer_sees_rules_and_changes_none(station: Station, open_page: Callable[..., Any]) -> None:

@@ -5,19 +5,13 @@ import { el, put } from "./dom.js";
 import { clipButtons, PastClip } from "./past-clip.js";
 import { PastExport } from "./past-export.js";
 import { PastLine } from "./past-line.js";
-import { parseQuery, setChip, toggleChip } from "./query.js";
+import { localTime, parseQuery, setChip, toggleChip } from "./query.js";
 import { Stage } from "./stage.js";
 import { fetchBlob, fetchJson } from "./token.js";
 import { otherAnswers, seconds } from "./words.js";
 
 // What counts: what somebody said in place of the model, or the model's own answer.
 const counting = (found) => ({ detections: found.correction?.detections ?? found.detections, caption: found.correction?.caption ?? found.caption });
-// As the search box takes it, rounded up to a second.
-function localTime(at) {
-  const date = new Date(Math.ceil(at) * 1000);
-  const two = (number) => String(number).padStart(2, "0");
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}T${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-}
 const shownTime = (at) => new Date(at * 1000).toLocaleString();
 
 export class Past {
@@ -31,6 +25,7 @@ export class Past {
   #correct = new Correct((stream, hint) => this.#export.open({ params: [], streams: [stream], whose: "only_corrected", hint }));
   #clip = new PastClip();
   #line = new PastLine((stream, until) => this.#jump(stream, until));
+  #linked = "";
   #asked = 0;
   #next = null;
 
@@ -47,7 +42,19 @@ export class Past {
 
   open() {
     this.#showChips();
-    if (!this.#list.children.length) this.search();
+    if (this.#linkedTo() || !this.#list.children.length) this.search();
+  }
+
+  // Whether the address has a search that was not done yet, as links from other views have: #history?q=stream:gate
+  #linkedTo() {
+    const words = new URLSearchParams(location.hash.split("?")[1] ?? "").get("q");
+    if (!words || words === this.#linked) return false;
+    this.#linked = this.#input.value = words;
+    return true;
+  }
+
+  close() {
+    this.#linked = "";
   }
 
   async search({ line = true } = {}) {

@@ -49,3 +49,10 @@ export function setChip(text, name, value) {
   const parts = text.match(/(?:[a-z]+:)?(?:"[^"]*"?|\S+)/gi) ?? [];
   return toggleChip(parts.filter((part) => !part.toLowerCase().startsWith(`${name}:`)).join(" "), name, value);
 }
+
+// A moment as the search box takes it, rounded up to a second.
+export function localTime(at) {
+  const date = new Date(Math.ceil(at) * 1000);
+  const two = (number) => String(number).padStart(2, "0");
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}T${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}

@@ -3,6 +3,7 @@
 import { el, put } from "./dom.js";
 import { Channels, Duty } from "./ruleduty.js";
 import { keptOf } from "./rulewords.js";
+import { Trial } from "./trial.js";
 import { Zone } from "./zone.js";
 
 const field = (words, input, hint = "") => el("label", { class: "rule-field" }, el("span", { text: words }), input, hint ? el("small", { text: hint }) : null);
@@ -27,24 +28,26 @@ export class RuleForm {
   #stays = el("p", { class: "rule-stays" });
   #words = el("p", { class: "rule-fault", role: "alert" });
   #zone;
+  #trial;
   #kept = {};
 
-  // actions: {save(rule), test(rule), close()}; streams(): names of those that run.
-  constructor(actions, streams) {
-    this.#zone = new Zone(streams);
+  // actions: {save(rule), close()}; page: what all views share.
+  constructor(actions, page) {
+    this.#zone = new Zone(page.streams);
+    this.#trial = new Trial(page.now);
     this.#asked = field("Question", this.#question, "Answered yes or no about each frame, with a reason.");
     this.#seen = el("div", { class: "rule-objects" },
       field("Objects", this.#labels, "Names with commas between; empty means any."), field("At least", this.#atLeast), field("When", this.#event),
       field("For seconds", this.#dwell, "How long one has to stay."), this.#zone.root);
     const buttons = el("div", { class: "rule-buttons" }, el("button", { class: "button", type: "submit", text: "Save" }),
-      el("button", { class: "button", type: "button", text: "Try on the last day", onclick: () => this.#ready() && actions.test(this.value()) }),
+      el("button", { class: "button", type: "button", text: "Try on the last day", onclick: () => this.#try() }),
       el("button", { class: "button", type: "button", text: "Cancel", onclick: () => actions.close() }));
     this.root = el("form", { class: "card rule-form", onsubmit: (event) => { event.preventDefault(); actions.save(this.value()); } },
       field("Name", this.#name), field("Fires when", this.#kind), this.#asked, this.#seen,
       field("Streams", this.#streams, "Names or patterns (gate-*) with commas between."),
       el("div", { class: "rule-row" }, field("Frames in a row", this.#confirm, "before it fires"), field("Frames without", this.#release, "before it ends"),
         field("Seconds of rest", this.#cooldown, "after an end"), field("Severity", this.#severity)),
-      this.#duty.root, this.#channels.root, this.#stays, this.#words, buttons);
+      this.#duty.root, this.#channels.root, this.#stays, this.#words, buttons, this.#trial.root);
     this.#kind.addEventListener("change", () => this.#showKind());
   }
 
@@ -73,6 +76,7 @@ export class RuleForm {
     const kept = keptOf(rule);
     put(this.#stays, kept.length ? `Stays as it is, for this form cannot set it: ${kept.join("; ")}.` : "");
     put(this.#words, "");
+    this.#trial.clear();
     this.#showKind();
     this.#name.focus();
   }
@@ -99,8 +103,10 @@ export class RuleForm {
     put(this.#words, words);
   }
 
-  #ready() {
-    return this.root.reportValidity();
+  #try() {
+    if (!this.root.reportValidity()) return;
+    const rule = this.value();
+    this.#trial.run({ rule }, rule.name);
   }
 
   #showKind() {

@@ -6,8 +6,7 @@ import { RuleForm } from "./ruleform.js";
 import { factsOf, subjectOf } from "./rulewords.js";
 import { confirmed } from "./settings-card.js";
 import { fetchJson, sendJson } from "./token.js";
-
-const DAY = 86400;
+import { Trial } from "./trial.js";
 
 export class Rules {
   #list = el("ol", { class: "rule-list" });
@@ -16,13 +15,14 @@ export class Rules {
   #form;
   #log;
   #names = new Set();
+  #trials = new Map();
   #edited = null;
 
   constructor(root, page) {
-    const { now, streams, admin } = page;
+    const { now, admin } = page;
     Object.assign(this, { root, now, admin });
     this.#log = new AlertLog(page);
-    this.#form = new RuleForm({ save: (rule) => this.#save(rule), test: (rule) => this.#test({ rule }), close: () => this.#close() }, streams);
+    this.#form = new RuleForm({ save: (rule) => this.#save(rule), close: () => this.#close() }, page);
     this.#form.root.hidden = true;
     this.#new.addEventListener("click", () => this.#edit({}));
     root.replaceChildren(el("div", { class: "card-head rule-head" }, el("h2", { text: "Rules" }), this.#new), this.#form.root, this.#words, this.#list, this.#log.root);
@@ -47,12 +47,18 @@ export class Rules {
     const facts = factsOf(rule, this.admin()).join(" · ");
     const actions = !this.admin() ? [] : [
       el("button", { class: "button", type: "button", text: rule.enabled ? "Switch off" : "Switch on", onclick: () => this.#put({ ...rule, enabled: !rule.enabled }) }),
-      el("button", { class: "button", type: "button", text: "Try", onclick: () => this.#test({ name: rule.name }) }),
+      el("button", { class: "button", type: "button", text: "Try", onclick: () => this.#trialOf(rule.name).run({ name: rule.name }, rule.name) }),
       el("button", { class: "button", type: "button", text: "Edit", onclick: () => this.#edit(rule) }),
       el("button", { class: "button danger", type: "button", text: "Remove", onclick: () => this.#remove(rule.name) }),
     ];
     const text = el("div", {}, el("strong", { text: rule.name }), el("p", { text: subjectOf(rule) }), el("p", { class: "rule-facts", text: rule.enabled ? facts : `switched off · ${facts}` }));
-    return el("li", { class: "card rule-card", data: { enabled: String(rule.enabled) } }, text, el("div", { class: "rule-buttons" }, ...actions));
+    return el("li", { class: "card rule-card", data: { enabled: String(rule.enabled) } }, text, el("div", { class: "rule-buttons" }, ...actions), this.#trialOf(rule.name).root);
+  }
+
+  // What came of trying it stays while the cards are made anew.
+  #trialOf(name) {
+    if (!this.#trials.has(name)) this.#trials.set(name, new Trial(this.now));
+    return this.#trials.get(name);
   }
 
   #edit(rule) {
@@ -76,31 +82,18 @@ export class Rules {
     const { error } = await sendJson("PUT", `/api/v1/rules/${encodeURIComponent(rule.name)}`, rule);
     this.#form.say(error ?? "");
     if (error && this.#form.root.hidden) put(this.#words, error);
-    if (!error) await this.open();
-    return !error;
+    if (error) return false;
+    this.#trialOf(rule.name).clear();
+    await this.open();
+    return true;
   }
 
   async #remove(name) {
     const words = "It watches no more, and its alerts that go on end. Alerts of the past stay. To have it again later, switch it off instead.";
     if (!(await confirmed({ title: `Remove the rule ${name}?`, words, action: "Remove" }))) return;
     const { error } = await sendJson("DELETE", `/api/v1/rules/${encodeURIComponent(name)}`);
+    if (!error) this.#trialOf(name).clear();
     await this.open();
     if (error) put(this.#words, error);
   }
-
-  // Over the last day of the history: when it would have fired.
-  async #test(what) {
-    put(this.#words, "Trying it on the last day…");
-    const { value, error } = await sendJson("POST", "/api/v1/rules/test", { ...what, since: this.now() - DAY });
-    put(this.#words, error ? `It cannot be tried: ${error}` : outcome(value));
-  }
-}
-
-function outcome({ streams }) {
-  if (!streams.length) return "There is nothing of its streams in the history yet.";
-  return streams.map((one) => {
-    const times = one.fired.length === 1 ? "once" : `${one.fired.length} times`;
-    const unknown = one.unknown ? `, ${one.unknown} of which say nothing of it` : "";
-    return `${one.stream}: it would have fired ${times} in ${one.met + one.missed + one.unknown + one.off_duty} frames${unknown}.`;
-  }).join(" ");
 }

@@ -1,4 +1,4 @@
-// The views of the page, one at a time, each with an address of its own behind the #.
+// The views of the page, one at a time, each with an address of its own behind the #; what follows a ? is the view's.
 
 import { byId } from "./dom.js";
 import { Skip } from "./skip.js";
@@ -18,7 +18,7 @@ export class Tabs {
 
   show() {
     const names = Object.keys(this.#views);
-    const wanted = location.hash.slice(1);
+    const wanted = location.hash.slice(1).split("?")[0];
     const current = names.includes(wanted) ? wanted : names[0];
     for (const name of names) byId(this.#views[name].shows).hidden = name !== current;
     for (const link of this.root.querySelectorAll("a")) {
