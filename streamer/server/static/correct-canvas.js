@@ -35,7 +35,8 @@ export class CorrectCanvas {
     this.canvas.addEventListener("keydown", (event) => this.#key(event));
     this.canvas.addEventListener("pointerdown", (event) => this.#down(event));
     this.canvas.addEventListener("pointermove", (event) => this.#move(event));
-    for (const kind of ["pointerup", "pointercancel"]) this.canvas.addEventListener(kind, () => this.#up());
+    this.canvas.addEventListener("pointerup", () => this.#up());
+    this.canvas.addEventListener("pointercancel", () => this.#up(false));
     for (const kind of ["focus", "blur"]) this.canvas.addEventListener(kind, () => this.draw());
   }
 
@@ -106,9 +107,12 @@ export class CorrectCanvas {
     } else if (box) this.#edit.change(handle ? resized(box, handle, dx, dy) : moved(box, dx, dy), kind ?? "drag");
   }
 
-  #up() {
+  // A box that was just drawn is named at once: typing is its label's, not the picture's.
+  #up(done = true) {
+    const drawn = done && this.#drag?.kind === "draw";
     this.#drag = null;
     this.#edit?.rest();
+    if (drawn) this.#onlabel();
   }
 
   #point(at) {
