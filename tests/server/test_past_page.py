@@ -18,8 +18,13 @@ from streamer.settings import StreamSettings
 from streamer.sources.synthetic import draw
 from streamer.station import Station
 from tests.history.made import result
+from tests.server.conftest import SETTINGS, answer
+from tests.server.looking import OpenPage, follow, shows
 from tests.server.rig import eventually
 
+BREAK = """() => { const send = WebSocket.prototype.send; WebSocket.prototype.send = function () {
+  WebSocket.prototype.send = send; this.close(); }; }"""
+"""The connection is lost once, and comes back by itself."""
 NASTY = "<b>bold</b> words"
 
 
@@ -76,6 +81,74 @@ def test_what_cannot_be_found_or_understood_is_said(server: Server, open_page: C
     page.locator("#search").fill("since:soon")
     page.keyboard.press("Enter")
     page.get_by_text("since:soon is no time").wait_for()
+
+
+def test_a_search_that_failed_leaves_no_old_cards_and_is_tried_again(server: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{server.url}#history")
+    page.locator("#past .tile").first.wait_for()
+    page.route("**/api/v1/history?*", lambda route: route.abort("connectionrefused"))
+    page.locator("#search").fill("picture 7")
+    page.keyboard.press("Enter")
+    page.get_by_text("The search did not work").wait_for()
+    assert page.locator("#past .tile").count() == 0
+    page.unroute("**/api/v1/history?*")
+    page.evaluate(BREAK)
+    follow(page, lambda: captions(page) == ["picture 7"])
+
+
+def test_from_picture_to_picture_and_a_file_of_it(server: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{server.url}#history")
+    page.locator("#past .tile").first.click()
+    dialog = page.locator("dialog[open]")
+    dialog.get_by_role("heading", name="gate").wait_for()
+    page.keyboard.press("ArrowRight")
+    dialog.get_by_text("picture 28").wait_for()
+    dialog.get_by_role("button", name="Next").click()
+    dialog.get_by_text("picture 27").wait_for()
+    page.keyboard.press("ArrowLeft")
+    dialog.get_by_text("picture 28").wait_for()
+    with page.expect_download() as kept:
+        dialog.get_by_role("link", name="Download the picture").click()
+    assert kept.value.suggested_filename.startswith("gate 20")
+    for number in range(27, 3, -1):  # over the end of the first page
+        page.keyboard.press("ArrowRight")
+        dialog.get_by_text(f"picture {number} ").wait_for()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="hidden")
+    shows(page, "document.activeElement.closest('li').matches(':nth-child(26)')")
+
+
+def test_a_long_name_hides_no_time(server: Server, open_page: OpenPage) -> None:
+    page = open_page(f"{server.url}#history")
+    page.locator("#past .tile").first.wait_for()
+    for width in (375, 1280, 2560):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.evaluate("document.querySelector('#past .tile-name').textContent = 'the loading dock of the north gate'")
+        whole = "(t => t.scrollWidth <= t.clientWidth && t.getBoundingClientRect().right <= t.closest('.tile')"
+        shows(page, f"{whole}.getBoundingClientRect().right)(document.querySelector('#past .past-when'))")
+
+
+def test_what_is_newer_is_said_and_there_when_one_comes_back(tmp_path: Path, open_page: OpenPage) -> None:
+    entry = StreamEntry("gate", "synthetic:?live=1&size=320x180", SETTINGS)
+    whole = Configuration(streams=(entry,), data=tmp_path / "data")
+    with ScriptedModel(answer) as model, Station(model, whole) as station:
+        eventually(lambda: station.history.search(limit=1), 20)
+        with Server(station.monitor, port=0, station=station) as server:
+            page = open_page(f"{server.url}#history")
+            when = page.locator("#past .past-when").first
+            when.wait_for()
+            first = "document.querySelector('#past li').card.found.id"
+            before = page.evaluate(first)
+            newer = page.get_by_role("button", name="newer: show")
+            newer.wait_for()
+            assert page.evaluate(first) == before, "nothing jumps"
+            newer.click()
+            shows(page, f"{first} > {before}")
+            before = page.evaluate(first)
+            page.evaluate("location.hash = 'rules'")
+            page.locator("#rules").get_by_text("No rule yet").wait_for()
+            page.evaluate("location.hash = 'history'")
+            shows(page, f"{first} > {before}")
 
 
 @pytest.mark.parametrize(

@@ -94,19 +94,25 @@ def test_a_clip_is_played_with_its_boxes_and_words_in_step(server: Server, open_
     page.keyboard.press("Enter")
     follow(page, lambda: page.locator("#past .tile").count() == 1)
     page.locator("#past .tile").click()
-    page.get_by_role("button", name="Play the clip: A dog").click()
-    video = "document.querySelector('dialog.clip video')"
+    page.get_by_role("button", name="Play the clip: dog, ").click()
+    download = page.get_by_role("link", name="Download the clip")
+    download.wait_for()
+    with page.expect_download() as kept:
+        download.click()
+    assert kept.value.suggested_filename.startswith("gate dog 20")
+    assert kept.value.suggested_filename.endswith(".mp4")
+    video = "document.querySelector('#past dialog.clip video')"
     if page.evaluate("document.createElement('video').canPlayType('video/mp4; codecs=\"avc1.42E01E\"')") == "":
         pytest.skip("this Chromium has no H.264")
     shows(page, f"{video}.readyState >= 2")
     shows(page, f"{video}.currentTime > 0.3")
     page.evaluate(f"{video}.pause()")
-    words = page.locator("dialog.clip .said-caption")
+    words = page.locator("#past dialog.clip .said-caption")
     at = "Number(document.querySelector('dialog.clip .stage').dataset.boxesAt)"
     for seconds in (1.0, 4.5, 8.0):
         page.evaluate(f"{video}.currentTime = {seconds}")
         follow(page, partial(reads, words, f"second {20 + int(seconds)}"))
         shows(page, f"Math.abs({at} - {FIRST + 20 + seconds}) < 0.05")
     page.keyboard.press("Escape")
-    page.locator("dialog.clip").wait_for(state="hidden")
+    page.locator("#past dialog.clip").wait_for(state="hidden")
     shows(page, f"!{video}.hasAttribute('src')")

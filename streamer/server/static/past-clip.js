@@ -4,7 +4,7 @@ import { boxesAt } from "./between.js";
 import { el, put } from "./dom.js";
 import { Stage } from "./stage.js";
 import { authorised, fetchJson } from "./token.js";
-import { clockTime } from "./words.js";
+import { dayTime, fileTime } from "./words.js";
 
 const BEFORE = 5; // seconds that a clip begins before its alert, where nobody says when it began
 const MARGIN = 60; // an answer that stood longer began before the clip
@@ -15,7 +15,7 @@ export async function clipButtons(found, open) {
   const query = new URLSearchParams({ stream: found.stream, since: String(found.at - 1), until: String(found.until + 1), limit: "5" });
   const { value } = await fetchJson(`/api/v1/alerts?${query}`);
   const alerts = (value?.alerts ?? []).filter((alert) => alert.clip);
-  return alerts.map((alert) => el("button", { class: "button", type: "button", text: `Play the clip: ${alert.title}`, onclick: () => open(alert) }));
+  return alerts.map((alert) => el("button", { class: "button", type: "button", text: `Play the clip: ${alert.rule}, ${dayTime(alert.started_at)}`, onclick: () => open(alert) }));
 }
 
 export class PastClip {
@@ -24,6 +24,7 @@ export class PastClip {
   #box = el("div", { class: "stage clip-stage" });
   #when = el("p", { class: "past-words" });
   #said = el("p", { class: "said-caption" });
+  #file = el("a", { class: "button", text: "Download the clip", hidden: true });
   #words = el("p", { class: "past-words", role: "status" });
   #stage = null;
   #results = [];
@@ -35,17 +36,18 @@ export class PastClip {
   constructor() {
     const close = el("button", { class: "button", type: "button", text: "Close", onclick: () => this.root.close() });
     this.#video.setAttribute("aria-label", "The clip");
-    this.root = el("dialog", { class: "past-dialog clip", "aria-label": "Clip" }, this.#box, this.#title, this.#when, this.#said, this.#words, close);
+    this.root = el("dialog", { class: "past-dialog clip", "aria-label": "Clip" }, this.#box, this.#title, this.#when, this.#said, this.#words, el("div", { class: "past-buttons" }, this.#file, close));
     this.root.addEventListener("close", () => this.#closed());
     for (const kind of ["seeked", "timeupdate", "loadeddata"]) this.#video.addEventListener(kind, () => this.#show());
     this.#video.addEventListener("play", () => this.#follow());
     this.#video.addEventListener("loadedmetadata", () => this.#stage.setAspect(this.#video.videoWidth / this.#video.videoHeight));
-    this.#video.addEventListener("error", () => this.#url && put(this.#words, "This browser cannot play the camera's video format. It can be downloaded from the server and played elsewhere."));
+    this.#video.addEventListener("error", () => this.#url && put(this.#words, "This browser cannot play the camera's video format. Download it, and another player may."));
   }
 
   async open(alert) {
     const turn = ++this.#turn;
     put(this.#title, `${alert.stream}: ${alert.title}`);
+    this.#file.hidden = true;
     put(this.#words, "The clip is fetched…");
     put(this.#when, "");
     put(this.#said, "");
@@ -62,6 +64,7 @@ export class PastClip {
     this.#began = clip.began !== null && clip.began <= alert.started_at + 1 ? clip.began : alert.started_at - BEFORE;
     this.#url = URL.createObjectURL(clip.blob);
     this.#video.src = this.#url;
+    Object.assign(this.#file, { href: this.#url, download: `${alert.stream} ${alert.rule} ${fileTime(alert.started_at)}.mp4`, hidden: false });
     this.#video.play().catch(() => {}); // the browser may want a press first
     await this.#fetchResults(alert, turn);
   }
@@ -96,7 +99,7 @@ export class PastClip {
     const moment = this.#began + this.#video.currentTime;
     const { before, detections } = boxesAt(this.#results, moment);
     this.#stage.setBoxes({ detections, alpha: 1, key: `${this.#turn} ${moment.toFixed(3)} ${this.#results.length}`, at: moment });
-    put(this.#when, clockTime(moment));
+    put(this.#when, dayTime(moment));
     put(this.#said, before?.caption ?? "");
   }
 }

@@ -24,6 +24,11 @@ export class PastLine {
     this.#rows.addEventListener("keydown", (event) => this.#key(event));
   }
 
+  clear() {
+    this.#turn += 1;
+    this.root.hidden = true;
+  }
+
   // params: [[name, value]…] as the search has them.
   async load(params) {
     const turn = ++this.#turn;

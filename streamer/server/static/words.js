@@ -35,6 +35,13 @@ export function dayTime(unixSeconds) {
   return `${date.toLocaleDateString([], { month: "short", day: "numeric", ...year })}, ${clockTime(unixSeconds)}`;
 }
 
+// A moment in the name of a file: 2026-11-30 14.05.09.
+export function fileTime(unixSeconds) {
+  const date = new Date(unixSeconds * 1000);
+  const two = (number) => String(number).padStart(2, "0");
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}.${two(date.getMinutes())}.${two(date.getSeconds())}`;
+}
+
 const STATES = {
   connecting: "Connecting",
   live: "Live",
