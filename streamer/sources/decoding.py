@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import logging
 import os
@@ -216,8 +217,14 @@ def _video_stream(container: InputContainer, address: str) -> VideoStream:
 
 def explained(address: str, error: Exception) -> SourceError:
     """FFmpeg's error as what happened and what to do."""
-    reason, remedy = _explanation(error)
+    reason, remedy = _explanation(error, address.partition("://")[0].lower() if "://" in address else "")
     return SourceError(address, reason, remedy)
+
+
+_NO_FILES = ("rtsp", "rtsps", "rtmp", "rtmps", "srt", "udp", "rtp")
+"""Schemes that end at a camera or server: what FFmpeg calls invalid data is mostly a way that leads nowhere."""
+_UNREACHED = "it cannot be reached"
+_REACH = "check network, address and port"
 
 
 _EXPLANATIONS: tuple[tuple[tuple[type[BaseException], ...], str, str], ...] = (
@@ -239,11 +246,16 @@ _EXPLANATIONS: tuple[tuple[tuple[type[BaseException], ...], str, str], ...] = (
 )
 
 
-def _explanation(error: Exception) -> tuple[str, str]:
+def _explanation(error: Exception, scheme: str) -> tuple[str, str]:
+    """``scheme``: of the address, empty for a file."""
+    if scheme in _NO_FILES and isinstance(error, av.InvalidDataError):
+        return _UNREACHED, _REACH
     for kinds, reason, remedy in _EXPLANATIONS:
         if isinstance(error, kinds):
             return reason, remedy
     words = error.strerror if isinstance(error, OSError | av.FFmpegError) else None
     number = error.errno if isinstance(error, OSError) else None
     text = words or (os.strerror(number) if number else str(error) or type(error).__name__)
-    return f"it cannot be read: {text}", "check address and network"
+    if scheme not in ("", "file"):
+        return _UNREACHED if number == errno.EIO else f"{_UNREACHED}: {text}", _REACH
+    return f"it cannot be read: {text}", "check the address"

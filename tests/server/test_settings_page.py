@@ -117,6 +117,28 @@ def test_a_source_without_a_picture_says_why_and_may_be_added_all_the_same(
     assert "secret" not in page.content()
 
 
+def test_a_guessed_name_goes_with_its_address_and_a_taken_one_is_said(
+    server: Server, station: Station, clip: Path, open_page: OpenPage
+) -> None:
+    page = opened(server, open_page)
+    form = adding(page)
+    form.get_by_text("Test the connection first").wait_for()
+    form.get_by_label("Address").fill("rtsp://127.0.0.1:9/first")
+    form.get_by_role("button", name="Test the connection").click()
+    follow(page, lambda: form.get_by_label("Name").input_value() == "first")
+    assert not form.get_by_text("Test the connection first").is_visible()
+    form.get_by_label("Address").fill(str(clip))
+    assert form.get_by_label("Name").input_value() == ""
+    form.get_by_role("button", name="Test the connection").click()
+    follow(page, lambda: form.get_by_label("Name").input_value() == "yard")
+    form.get_by_label("Name").fill("gate")
+    form.get_by_role("button", name="Add", exact=True).click()
+    form.get_by_text("There is a stream called gate already. Choose another name.").wait_for()
+    form.get_by_label("Name").fill("mine")
+    form.get_by_label("Address").fill("rtsp://127.0.0.1:9/other")
+    assert form.get_by_label("Name").input_value() == "mine", "what somebody wrote stays"
+
+
 def test_a_stream_is_changed_paused_opened_again_and_removed(
     server: Server, station: Station, open_page: OpenPage
 ) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 
 from streamer.errors import OptionError, SourceError
 from streamer.frames import Frame
 from streamer.sources import LiveOptions, Source, State, open_source
+from streamer.sources.decoding import explained
 from streamer.sources.live import LiveSource
 from streamer.sources.network import webcam_target
 from streamer.sources.synthetic import read_counter
@@ -315,3 +318,17 @@ def test_sampling_a_camera_by_the_clock() -> None:
     assert 6 <= len(watcher.frames) <= 9
     assert [frame.sequence for frame in watcher.frames] == list(range(len(watcher.frames)))
     assert Fraction(watcher.frames[0].pts or 0, 90_000) == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "words"),
+    [
+        ("rtsp://10.0.0.5/live", av.InvalidDataError(1, "Invalid data"), "reached (check network, address and port)"),
+        ("http://10.0.0.5/live", OSError(errno.EIO, "Input/output error"), "be reached (check network, address and"),
+        ("http://10.0.0.5/live", OSError(errno.EHOSTUNREACH, "No route to host"), "be reached: No route to host"),
+        ("http://10.0.0.5/page", av.InvalidDataError(1, "Invalid data"), "cannot be read as a video"),
+        ("yard.mp4", av.InvalidDataError(1, "Invalid data"), "cannot be read as a video"),
+    ],
+)
+def test_a_camera_that_is_not_reached_is_no_broken_video(address: str, error: Exception, words: str) -> None:
+    assert words in str(explained(address, error))

@@ -9,6 +9,7 @@ import { rate } from "./words.js";
 
 const GUESS = /([^/\\?#]+?)(?:\.\w{2,4})?\/?(?:[?#].*)?$/;
 const NOT_ALLOWED = /may not be added/;
+const TAKEN = /that no other stream has/;
 
 export class AddStream {
   #address = el("input", { type: "text", required: true, maxLength: 2000, autocomplete: "off", spellcheck: false, placeholder: "rtsp://user:password@10.0.0.5/live" });
@@ -23,7 +24,9 @@ export class AddStream {
   #box = el("div", { class: "stage set-look", hidden: true });
   #groups = el("datalist", { id: "set-groups" });
   #stage;
+  #first = el("small", { id: "set-add-first", text: "Test the connection first; then it can be added." });
   #tested = "";
+  #guessed = "";
   #busy = false;
 
   // page: what all views share.
@@ -36,7 +39,8 @@ export class AddStream {
       el("div", { class: "set-row" }, labelled("Name", this.#name), labelled("Group", this.#group)), this.#groups,
       labelled("What to do with it", this.#preset, "All of it can be changed later."),
       el("div", { class: "set-row" }, ticked("Loop", this.#loop, "A file starts again at its end."), ticked("UDP", this.#udp, "RTSP over UDP instead of TCP.")),
-      el("div", { class: "set-buttons" }, this.#test, this.#add), this.#words, this.#box);
+      el("div", { class: "set-buttons" }, this.#test, this.#add, this.#first), this.#words, this.#box);
+    this.#add.setAttribute("aria-describedby", "set-add-first");
     this.form = form;
     this.root = card("Add a stream", form);
     this.#test.addEventListener("click", () => this.#look());
@@ -55,7 +59,9 @@ export class AddStream {
 
   // What was tested is another address than this one.
   #changed() {
-    this.#add.disabled = this.#busy || JSON.stringify(this.#probe) !== this.#tested;
+    if (this.#name.value === this.#guessed) this.#name.value = ""; // it was that address's
+    this.#guessed = "";
+    this.#allow();
     put(this.#add, "Add");
     this.#box.hidden = true;
     put(this.#words, "");
@@ -71,10 +77,10 @@ export class AddStream {
     if (JSON.stringify(probe) !== JSON.stringify(this.#probe)) return this.#changed();
     const allowed = !NOT_ALLOWED.test(error ?? "");
     this.#tested = allowed ? JSON.stringify(probe) : "";
-    this.#add.disabled = !allowed;
+    this.#allow();
     put(this.#add, error && allowed ? "Add it all the same" : "Add");
     put(this.#words, error ? `No picture: ${error.replace(/^address: /, "")}.` : facts(value));
-    if (!this.#name.value) this.#name.value = this.#guess(probe.address);
+    if (!this.#name.value) this.#name.value = this.#guessed = this.#guess(probe.address);
     if (value) await this.#picture(value);
   }
 
@@ -89,11 +95,14 @@ export class AddStream {
     if (this.#busy || this.#add.disabled) return;
     const { address, udp } = this.#probe;
     const name = this.#name.value.trim();
+    if (this.page.store.streams.has(name)) return this.#taken(name);
     this.#work(true, `Adding ${name}…`);
     const body = { name, address, udp, loop: this.#loop.checked, group: this.#group.value.trim(), tasks: tasksOf(this.#preset.value) };
     const { error } = await sendJson("POST", "/api/v1/streams", body);
     this.#work(false, error ? `It is not added: ${error}.` : "");
+    if (TAKEN.test(error ?? "")) return this.#taken(name);
     if (error) return;
+    this.#guessed = "";
     this.form.reset();
     this.#tested = "";
     this.#changed();
@@ -101,11 +110,23 @@ export class AddStream {
     this.#address.focus();
   }
 
+  #taken(name) {
+    put(this.#words, `There is a stream called ${name} already. Choose another name.`);
+    this.#name.focus();
+  }
+
   #work(busy, words) {
     this.#busy = busy;
     this.#test.disabled = busy;
-    this.#add.disabled = busy || JSON.stringify(this.#probe) !== this.#tested;
+    this.#allow();
     put(this.#words, words);
+  }
+
+  // Whether it may be added, and where not yet, why.
+  #allow() {
+    const tested = JSON.stringify(this.#probe) === this.#tested;
+    this.#add.disabled = this.#busy || !tested;
+    this.#first.hidden = tested;
   }
 
   // A name out of the address that no stream has yet.
