@@ -87,6 +87,11 @@ def test_objects_in_a_zone_drawn_on_the_picture(
     page.get_by_text("4 corners").wait_for()
     canvas.press("Backspace")
     page.get_by_text("3 corners").wait_for()
+    page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 0.95 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 0.85 * box["height"], steps=3)
+    page.mouse.up()
+    page.get_by_text("3 corners").wait_for()
     page.get_by_role("button", name="Save").click()
     page.get_by_text("dog or cat in the zone").wait_for()
     [rule] = station.rules
@@ -94,7 +99,7 @@ def test_objects_in_a_zone_drawn_on_the_picture(
     assert rule.when.labels == ("dog", "cat")
     assert rule.when.zone is not None
     drawn = [value for point in rule.when.zone.points for value in point]
-    assert drawn == pytest.approx([0.1, 0.5, 0.9, 0.5, 0.9, 0.95], abs=0.01)
+    assert drawn == pytest.approx([0.1, 0.5, 0.9, 0.5, 0.8, 0.85], abs=0.01)
 
 
 def test_a_rule_for_no_has_its_times_and_channels(
@@ -162,8 +167,36 @@ def test_what_cannot_be_is_said_in_the_form(server: Server, station: Station, op
     page.get_by_label("For seconds").fill("5")
     page.locator(".rule-form select").nth(1).select_option("leaves")
     page.get_by_role("button", name="Save").click()
-    eventually(lambda: page.locator("#rules .rule-fault").inner_text())
+    fault = page.locator("#rules .rule-fault")
+    eventually(lambda: "in a moment" in fault.inner_text())
+    page.get_by_label("For seconds").fill("")
+    assert fault.inner_text() == "", "it goes when put right"
+    canvas = page.locator(".zone-canvas[aria-busy=false]")
+    for place in ({"x": 50, "y": 50}, {"x": 200, "y": 50}):
+        canvas.click(position=place)
+    page.get_by_text("1 more corner makes a zone").wait_for()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("A zone needs 3 corners at least").wait_for()
+    page.get_by_role("button", name="Undo the last corner").click()
+    assert fault.inner_text() == ""
+    page.get_by_text("2 more corners make a zone").wait_for()
     assert not station.rules
+
+
+def test_the_zone_is_drawn_on_a_picture_of_the_rules_streams(station: Station, open_page: Callable[..., Any]) -> None:
+    station.add(
+        StreamEntry("yard-2", "synthetic:?live=1&size=320x180", StreamSettings(tasks=(), budget=70)), trusted=True
+    )
+    eventually(lambda: station.monitor.still("yard-2"))
+    with Server(station.monitor, port=0, station=station) as server:
+        page = open_page(f"{server.url}#rules")
+        page.get_by_role("button", name="New rule").click()
+        form = page.locator(".rule-form")
+        form.get_by_label("Fires when").select_option("when")
+        assert form.get_by_label("Picture of").input_value() == "gate"
+        form.get_by_label("Streams").fill("yard-*")
+        form.get_by_label("Streams").press("Tab")
+        follow(page, lambda: form.get_by_label("Picture of").input_value() == "yard-2")
 
 
 def test_a_new_rule_takes_no_other_ones_place(server: Server, station: Station, open_page: Callable[..., Any]) -> None:

@@ -10,6 +10,9 @@ const field = (words, input, hint = "") => el("label", { class: "rule-field" }, 
 const number = (value, min, max) => el("input", { type: "number", value, min, max, required: true });
 const choice = (values) => el("select", {}, ...values.map(([value, words]) => el("option", { value, text: words })));
 
+// The server's names of what can be refused, and the form's.
+const FIELDS = { name: "Name", question: "Question", labels: "Objects", at_least: "At least", at_most: "At least", zone: "Zone", dwell_seconds: "For seconds", event: "When", streams: "Streams", confirm: "Frames in a row", release: "Frames without", cooldown_seconds: "Seconds of rest", days: "On duty", from: "On duty, from", to: "On duty, to", schedule: "On duty", channels: "Channels" };
+
 export class RuleForm {
   #name = el("input", { type: "text", required: true, maxLength: 60 });
   #kind = choice([["question", "A question is answered yes"], ["no", "A question is answered no"], ["when", "Objects are seen"]]);
@@ -33,7 +36,7 @@ export class RuleForm {
 
   // actions: {save(rule), close()}; page: what all views share.
   constructor(actions, page) {
-    this.#zone = new Zone(page.streams);
+    this.#zone = new Zone(page.streams, () => this.say(""));
     this.#trial = new Trial(page.now);
     this.#asked = field("Question", this.#question, "Answered yes or no about each frame, with a reason.");
     this.#seen = el("div", { class: "rule-objects" },
@@ -42,13 +45,15 @@ export class RuleForm {
     const buttons = el("div", { class: "rule-buttons" }, el("button", { class: "button", type: "submit", text: "Save" }),
       el("button", { class: "button", type: "button", text: "Try on the last day", onclick: () => this.#try() }),
       el("button", { class: "button", type: "button", text: "Cancel", onclick: () => actions.close() }));
-    this.root = el("form", { class: "card rule-form", onsubmit: (event) => { event.preventDefault(); actions.save(this.value()); } },
+    this.root = el("form", { class: "card rule-form", onsubmit: (event) => { event.preventDefault(); if (this.#sound()) actions.save(this.value()); } },
       field("Name", this.#name), field("Fires when", this.#kind), this.#asked, this.#seen,
       field("Streams", this.#streams, "Names or patterns (gate-*) with commas between."),
       el("div", { class: "rule-row" }, field("Frames in a row", this.#confirm, "before it fires"), field("Frames without", this.#release, "before it ends"),
         field("Seconds of rest", this.#cooldown, "after an end"), field("Severity", this.#severity)),
       this.#duty.root, this.#channels.root, this.#stays, this.#words, buttons, this.#trial.root);
     this.#kind.addEventListener("change", () => this.#showKind());
+    this.#streams.addEventListener("change", () => this.#kind.value === "when" && this.#zone.follow(names(this.#streams.value)));
+    this.root.addEventListener("input", () => this.say("")); // it may be right now
   }
 
   #asked;
@@ -70,7 +75,7 @@ export class RuleForm {
     this.#release.value = rule.release ?? 3;
     this.#cooldown.value = rule.cooldown_seconds ?? 60;
     this.#severity.value = rule.severity ?? "warning";
-    this.#zone.show(when.zone ?? [], rule.streams?.[0]);
+    this.#zone.show(when.zone ?? [], rule.streams ?? []);
     this.#duty.show(rule.schedule);
     this.#channels.show(rule.channels);
     const kept = keptOf(rule);
@@ -99,12 +104,28 @@ export class RuleForm {
     return { ...when, at_least: counted ? Number(this.#atLeast.value) : before.at_least ?? null };
   }
 
+  // words: the server's, "field: …", or plain ones.
   say(words) {
-    put(this.#words, words);
+    const [, name, rest] = /^(?:rule\.)?(?:when\.)?(\w+)(?:[.[][^:]*)?: (.*)$/s.exec(words) ?? [];
+    put(this.#words, name in FIELDS ? `${FIELDS[name]}: ${rest.replace(/^.*cannot be used; /s, "")}` : words);
+  }
+
+  // What the server would refuse in words of its own is said in those of the form.
+  #sound() {
+    const fault = this.#kind.value === "when" && !this.#kept.when?.line ? this.#faultOfObjects() : "";
+    this.say(fault);
+    return !fault;
+  }
+
+  #faultOfObjects() {
+    const corners = this.#zone.points.length;
+    if (corners > 0 && corners < 3) return `A zone needs 3 corners at least; there ${corners === 1 ? "is 1" : "are 2"}. Set more, or press “Whole picture”.`;
+    if (this.#event.value !== "present" && Number(this.#dwell.value) > 0) return "What appears or leaves does so in a moment. Leave out the seconds, or choose “they are there”.";
+    return "";
   }
 
   #try() {
-    if (!this.root.reportValidity()) return;
+    if (!this.root.reportValidity() || !this.#sound()) return;
     const rule = this.value();
     this.#trial.run({ rule }, rule.name);
   }

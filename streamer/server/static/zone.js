@@ -4,6 +4,18 @@ import { el, put } from "./dom.js";
 import { fetchBlob } from "./token.js";
 
 const STEP = 0.02;
+const NEAR = 14; // CSS pixels around a corner that are the corner
+const MOST = 64;
+
+// Whether a name is one that the pattern means, as the server reads it: * and ? and [abc].
+export function matches(pattern, name) {
+  const plain = pattern.replace(/[.+^${}()|\\]/g, "\\$&").replace(/\[!/g, "[^").replace(/\*/g, ".*").replace(/\?/g, ".");
+  try {
+    return new RegExp(`^${plain}$`, "s").test(name);
+  } catch {
+    return pattern === name;
+  }
+}
 
 export class Zone {
   points = [];
@@ -12,27 +24,46 @@ export class Zone {
   #words = el("small", {});
   #bitmap = null;
   #cursor = { x: 0.5, y: 0.5 };
+  #undo = el("button", { class: "pill", type: "button", text: "Undo the last corner", onclick: () => this.#set(this.points.slice(0, -1)) });
+  #held = null; // the corner under the pointer, while it is down
+  #dropped = false; // whether the click that follows ends a move
 
-  constructor(streams) {
-    this.streams = streams;
+  // streams(): names of those that run; changed(): after each corner.
+  constructor(streams, changed) {
+    Object.assign(this, { streams, changed });
     this.#canvas.setAttribute("aria-label", "Zone on the picture: arrow keys move the cross, Enter sets a corner, Backspace takes the last one away");
     const clear = el("button", { class: "pill", type: "button", text: "Whole picture", onclick: () => this.#set([]) });
     this.root = el("fieldset", { class: "zone" }, el("legend", { text: "Zone" }),
-      el("div", { class: "rule-row" }, el("label", { class: "rule-field" }, el("span", { text: "Picture of" }), this.#stream), clear), this.#canvas, this.#words);
+      el("div", { class: "rule-row" }, el("label", { class: "rule-field" }, el("span", { text: "Picture of" }), this.#stream), this.#undo, clear), this.#canvas, this.#words);
     this.#stream.addEventListener("change", () => this.load());
+    this.#canvas.addEventListener("pointerdown", (event) => this.#down(event));
+    this.#canvas.addEventListener("pointermove", (event) => this.#move(event));
+    for (const kind of ["pointerup", "pointercancel"]) this.#canvas.addEventListener(kind, () => { this.#held = null; });
+    this.#canvas.addEventListener("touchstart", (event) => this.#cornerAt(event.touches[0]) !== null && event.preventDefault(), { passive: false }); // else the page scrolls under it
     this.#canvas.addEventListener("click", (event) => {
-      if (this.#canvas.getAttribute("aria-busy") === "true") return; // its picture may have another shape
-      const place = this.#canvas.getBoundingClientRect();
-      this.#add((event.clientX - place.left) / place.width, (event.clientY - place.top) / place.height);
+      if (this.#dropped || this.#canvas.getAttribute("aria-busy") === "true") return; // its picture may have another shape
+      this.#add(...this.#at(event));
     });
     this.#canvas.addEventListener("keydown", (event) => this.#key(event));
   }
 
-  show(points, stream) {
-    const running = this.streams();
-    this.#stream.replaceChildren(...running.map((name) => el("option", { value: name, text: name })));
-    if (running.includes(stream)) this.#stream.value = stream;
+  // patterns: the rule's streams, whose first one is shown; none are all.
+  show(points, patterns) {
+    this.#stream.replaceChildren(...this.streams().map((name) => el("option", { value: name, text: name })));
+    this.#choose(patterns);
     this.#set(points);
+  }
+
+  // The rule is of other streams now; the picture stays where it is one of theirs.
+  follow(patterns) {
+    const before = this.#stream.value;
+    if (patterns.length && !patterns.some((pattern) => matches(pattern, before))) this.#choose(patterns);
+    if (this.#stream.value !== before) this.load();
+  }
+
+  #choose(patterns) {
+    const first = this.streams().find((name) => patterns.some((pattern) => matches(pattern, name)));
+    if (first) this.#stream.value = first;
   }
 
   // Fetches the picture of now.
@@ -59,15 +90,45 @@ export class Zone {
     event.preventDefault();
   }
 
+  #at({ clientX, clientY }) {
+    const place = this.#canvas.getBoundingClientRect();
+    return [(clientX - place.left) / place.width, (clientY - place.top) / place.height];
+  }
+
+  // The place in the row of the corner that is nearest, null where none is near.
+  #cornerAt(event) {
+    const { width, height } = this.#canvas.getBoundingClientRect();
+    const [x, y] = this.#at(event);
+    const far = this.points.map((point, place) => [place, Math.hypot((point[0] - x) * width, (point[1] - y) * height)]);
+    const [place, distance] = far.sort((a, b) => a[1] - b[1])[0] ?? [null, Infinity];
+    return distance <= NEAR ? place : null;
+  }
+
+  #down(event) {
+    this.#held = event.button === 0 ? this.#cornerAt(event) : null;
+    this.#dropped = this.#held !== null;
+    if (this.#dropped) this.#canvas.setPointerCapture(event.pointerId);
+  }
+
+  #move(event) {
+    if (this.#held === null) {
+      this.#canvas.style.cursor = this.#cornerAt(event) === null ? "" : "move";
+      return;
+    }
+    this.#set(this.points.with(this.#held, this.#at(event).map(round)));
+  }
+
   #add(x, y) {
-    if (this.points.length < 64) this.#set([...this.points, [round(x), round(y)]]);
+    if (this.points.length < MOST) this.#set([...this.points, [round(x), round(y)]]);
   }
 
   #set(points) {
     this.points = points;
     const left = Math.max(0, 3 - points.length);
-    put(this.#words, points.length === 0 ? "The whole picture counts. Click corners to draw a zone." : left ? `${left} more corners make a zone.` : `${points.length} corners. A box counts where its lower middle is.`);
+    put(this.#words, points.length === 0 ? "The whole picture counts. Press corners on it to draw a zone." : left ? `${left} more ${left === 1 ? "corner makes" : "corners make"} a zone.` : `${points.length} corners. A box counts where its lower middle is. A corner can be drawn elsewhere.`);
+    this.#undo.disabled = !points.length;
     this.#draw();
+    this.changed();
   }
 
   #draw() {
