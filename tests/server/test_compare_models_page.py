@@ -67,6 +67,7 @@ def opened(url: str, open_page: OpenPage, **options: Any) -> Any:
     page = open_page(f"{url}#compare", **options)
     page.get_by_role("button", name="3 models", exact=True).click()
     shows(page, "document.querySelectorAll('.compare-column').length === 3")
+    page.get_by_role("button", name="Start").click()
     follow(page, lambda: "≠" in column(page, 1).locator(".compare-verdict").inner_text())
     return page
 
@@ -93,6 +94,7 @@ def test_models_side_by_side(url: str, open_page: OpenPage) -> None:
 def test_a_model_is_chosen_by_keyboard_and_remembered(url: str, open_page: OpenPage) -> None:
     page = open_page(f"{url}#compare")
     page.get_by_role("button", name="Two prompts", exact=True).click()
+    page.get_by_role("button", name="Start").click()
     follow(page, lambda: "The same as A" in column(page, 1).locator(".compare-verdict").inner_text())
     assert "small" not in page.locator(".compare-totals").inner_text(), "one model needs no name there"
     second = column(page, 1).get_by_label("Model", exact=True)
@@ -101,6 +103,7 @@ def test_a_model_is_chosen_by_keyboard_and_remembered(url: str, open_page: OpenP
     follow(page, lambda: column(page, 1).locator("ins").all_inner_texts() == ["blue"])
     assert page.evaluate("JSON.parse(localStorage.getItem('streamer-compare')).map(way => way.model)") == ["", "large"]
     page.reload()
+    page.get_by_role("button", name="Start").click()
     follow(page, lambda: column(page, 1).locator("ins").all_inner_texts() == ["blue"])
     assert column(page, 1).get_by_label("Model", exact=True).input_value() == "large"
     assert column(page, 0).get_by_label("Model", exact=True).input_value() == ""
@@ -116,6 +119,7 @@ def test_with_one_model_there_is_nothing_to_choose_and_what_is_gone_is_forgotten
         page.evaluate("ways => localStorage.setItem('streamer-compare', ways)", json.dumps(ways))
         page.goto(f"{server.url}#compare")
         page.reload()
+        page.get_by_role("button", name="Start").click()
         follow(page, lambda: "The same as A" in column(page, 1).locator(".compare-verdict").inner_text())
         assert not column(page, 1).get_by_label("Model", exact=True).is_visible()
         assert not page.get_by_role("button", name="models").is_visible()
@@ -125,6 +129,7 @@ def test_another_programs_models_are_learnt_when_the_connection_is_back(tmp_path
     station, server = with_models(tmp_path / "data")
     with station, server:
         page = open_page(f"{server.url}#compare")
+        page.get_by_role("button", name="Start").click()
         follow(page, lambda: column(page, 1).locator(".compare-answer").count() == 1)
         page.get_by_role("button", name="Pause").click()  # no request may meet a server that has ended
         page.wait_for_timeout(500)

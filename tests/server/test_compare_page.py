@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,7 @@ class Rig:
     def __init__(self, data: Path) -> None:
         self.asked: Counter[int] = Counter()
         self.failing = False
+        self.pause = 0.0
         self.model = ScriptedModel(self._say)
         entries = tuple(StreamEntry(name, "synthetic:?live=1&size=320x180&fps=10", QUIET) for name in ("gate", "yard"))
         self.station = Station(self.model, Configuration(streams=entries, data=data))
@@ -47,6 +49,7 @@ class Rig:
 
     def _say(self, request: Request) -> str:
         self.asked[request.budget] += 1
+        time.sleep(self.pause)
         if self.failing:
             raise ModelError("scripted", "it is out of order")
         return say(request)
@@ -67,6 +70,7 @@ def opened(rig: Rig, open_page: OpenPage, **options: Any) -> Any:
     page = open_page(f"{rig.server.url}#compare", **options)
     page.get_by_role("button", name="70 beside 280", exact=True).click()
     shows(page, "document.querySelectorAll('.compare-column').length === 2")
+    page.get_by_role("button", name="Start").click()
     follow(page, lambda: "≠" in column(page, 1).locator(".compare-verdict").inner_text())
     return page
 
@@ -117,6 +121,22 @@ def test_two_budgets_side_by_side_with_their_differences(rig: Rig, open_page: Op
     assert cells[4:] == ["86 %", "50 %"]
 
 
+def test_nothing_is_asked_before_start_and_the_live_picture_is_there(rig: Rig, open_page: OpenPage) -> None:
+    stood = settled(open_page(f"{rig.server.url}#rules"), rig)
+    page = open_page(f"{rig.server.url}#compare")
+    column(page, 0).get_by_text("Nothing is asked yet").wait_for()
+    pixels = """() => { const c = document.querySelector('.compare-column canvas.picture');
+      return c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v, i) => i % 4 === 3 && v > 0); }"""
+    follow(page, lambda: page.evaluate(pixels))
+    page.wait_for_timeout(900)
+    assert rig.asked.total() == stood
+    rig.pause = 1.5
+    page.get_by_role("button", name="One frame").click()
+    column(page, 0).get_by_text("The next answer is awaited for 1 s").wait_for()
+    rig.pause = 0.0
+    follow(page, lambda: column(page, 0).locator(".compare-answer").count() == 1)
+
+
 @pytest.mark.slow
 def test_pause_step_and_leaving(rig: Rig, open_page: OpenPage) -> None:
     page = opened(rig, open_page)
@@ -155,12 +175,17 @@ def test_the_fields_say_what_is_asked_and_are_remembered(rig: Rig, open_page: Op
     page.get_by_role("button", name="One more way").click()
     page.get_by_role("button", name="One more way").click()
     assert page.get_by_role("button", name="One more way").count() == 0
+    budgets = [column(page, place).get_by_label("Budget").input_value() for place in range(4)]
+    assert budgets == ["70", "280", "560", "1120"], "each one more differs"
+    tops = "[...document.querySelectorAll('.compare-column')].map(one => one.getBoundingClientRect().y)"
+    assert len(set(page.evaluate(tops))) == 2, "four stand 2 + 2"
     page.get_by_role("button", name="Take away B").click()
     shows(page, "document.querySelectorAll('.compare-column').length === 3")
     follow(page, lambda: "of" in page.locator(".compare-totals").inner_text())
     page.reload()
     follow(page, lambda: page.locator(".compare-column").count() == 3)
     assert column(page, 1).get_by_label("Question", exact=True).input_value() == "How many?"
+    page.get_by_role("button", name="Start").click()
     follow(page, lambda: column(page, 2).locator(".compare-answer").count() == 1)
 
 

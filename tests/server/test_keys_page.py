@@ -67,6 +67,8 @@ def test_frames_are_compared(server: Server, open_page: OpenPage) -> None:
     shows(page, "document.querySelectorAll('#compare button').length > 3")
     tab_to(page, "#compare .chip")
     page.keyboard.press("Enter")
+    tab_to(page, "#compare .button.primary")
+    page.keyboard.press("Enter")
     follow(page, lambda: "said of" in page.inner_text("#compare"), 60)
     assert page.inner_text("#compare").count("tokens") >= 2
 

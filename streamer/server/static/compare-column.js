@@ -22,6 +22,7 @@ export class Column {
   #title = el("h2", {});
   #fault = el("p", { class: "ack", role: "status" });
   #box = el("div", { class: "stage" });
+  #waits = el("p", { class: "compare-waits" });
   #verdict = el("p", { class: "compare-verdict" });
   #said = el("div", { class: "compare-said" });
   #caveat = el("p", { class: "compare-caveat", hidden: true });
@@ -43,7 +44,7 @@ export class Column {
       this.#figures.set(name, value);
       return el("div", {}, el("dt", { text: title }), value);
     }));
-    this.root = el("section", { class: "card compare-column" }, el("div", { class: "card-head" }, this.#title, this.#away), form, this.#box, this.#verdict, this.#said, this.#caveat, figures);
+    this.root = el("section", { class: "card compare-column" }, el("div", { class: "card-head" }, this.#title, this.#away), form, this.#box, this.#waits, this.#verdict, this.#said, this.#caveat, figures);
     this.form = form;
     form.addEventListener("change", () => { this.#fit(); changed(); });
     this.#away.addEventListener("click", taken);
@@ -95,6 +96,22 @@ export class Column {
     this.#caveat.hidden = true;
     this.stage.setBoxes({ detections: [], alpha: 1, key: "none", at: null });
     this.marks.show(null, 16 / 9);
+  }
+
+  // Its place is the live stream's, which is then sent, or nobody's.
+  watch(stream) {
+    if (stream) this.#box.dataset.stream = stream;
+    else delete this.#box.dataset.stream;
+  }
+
+  preview(bitmap, aspect) {
+    this.stage.setAspect(aspect);
+    this.stage.setPicture(bitmap);
+  }
+
+  // seconds: how long its next answer is awaited; 0 says nothing.
+  wait(seconds) {
+    put(this.#waits, seconds ? `The next answer is awaited for ${seconds} s` : "");
   }
 
   // first: the first way's result; null where this is it. Gives how they stand to each other, or null.

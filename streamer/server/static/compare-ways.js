@@ -29,6 +29,15 @@ export const PRESETS = [
 // A way for each of the first models; the first one is the job's own.
 export const modelWays = (models) => models.slice(0, MOST).map((model, place) => way("both", 280, "", PEOPLE_AND_CARS, place ? model : ""));
 
+// One more, as the last one but for its budget: the next that none like it has, so that something is to be compared.
+export function anotherOf(ways, budgets) {
+  const last = ways.at(-1);
+  const alike = ways.filter((one) => JSON.stringify({ ...one, budget: 0 }) === JSON.stringify({ ...last, budget: 0 })).map((one) => one.budget);
+  const from = budgets.indexOf(last.budget);
+  const next = [...budgets.slice(from + 1), ...budgets.slice(0, Math.max(0, from)).reverse()].find((budget) => !alike.includes(budget));
+  return { ...last, budget: next ?? last.budget };
+}
+
 // What the server is asked; null where the question has no words yet. A model of no name is the job's own.
 export function variantOf({ model, ...asked }) {
   const variant = questionOf(asked);

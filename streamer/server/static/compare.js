@@ -2,8 +2,9 @@
 
 import { Column } from "./compare-column.js";
 import { Totals } from "./compare-totals.js";
-import { MOST, PRESETS, modelWays, remember, remembered, variantOf } from "./compare-ways.js";
+import { anotherOf, MOST, PRESETS, modelWays, remember, remembered, variantOf } from "./compare-ways.js";
 import { el, put } from "./dom.js";
+import { aspectOf } from "./stream.js";
 import { fetchJson, sendJson } from "./token.js";
 import { clockTime, mediaTime } from "./words.js";
 
@@ -13,7 +14,7 @@ const WIDTH = 960;
 
 export class Compare {
   #stream = el("select", { id: "compare-stream" });
-  #live = el("button", { class: "button", type: "button", "aria-pressed": "true" });
+  #live = el("button", { class: "button primary", type: "button", "aria-pressed": "false" });
   #step = el("button", { class: "button", type: "button", text: "One frame" });
   #more = el("button", { class: "button", type: "button", text: "One more way" });
   #words = el("p", { class: "past-words", role: "status" });
@@ -26,7 +27,8 @@ export class Compare {
   #models = [];
   #bitmap = null;
   #open = false;
-  #going = true;
+  #started = false; // nothing is asked of the model before somebody wants it
+  #going = false;
   #single = false;
   #busy = false;
   #changes = 0;
@@ -47,7 +49,8 @@ export class Compare {
     this.#twoModels.addEventListener("click", () => this.#set(modelWays(this.#models)));
     this.#live.addEventListener("click", () => this.#go(!this.#going));
     this.#step.addEventListener("click", () => this.#one());
-    this.#more.addEventListener("click", () => this.#set([...this.#ways(), this.#ways().at(-1)]));
+    this.#more.addEventListener("click", () => this.#set([...this.#ways(), anotherOf(this.#ways(), this.#budgets)]));
+    page.player.addEventListener("picture", ({ detail }) => this.#open && detail === this.#stream.value && this.#preview());
     document.addEventListener("visibilitychange", () => this.#next());
     page.connection.addEventListener("state", () => this.#linked());
     this.#showGoing();
@@ -72,15 +75,19 @@ export class Compare {
   close() {
     this.#open = false;
     clearTimeout(this.#timer);
+    this.#showWaiting();
   }
 
   #shown = "";
+  #begun = 0;
 
   // Which models there are has to be known before anything is asked of them.
   async #begin() {
     if (this.#busy) return;
     this.#busy = true;
+    put(this.#words, "Asking the server which models there are…");
     await this.#learnModels();
+    put(this.#words, "");
     this.#busy = false;
     if (this.#columns.length) this.#next(); // somebody has chosen meanwhile
     else this.#set(remembered());
@@ -96,13 +103,17 @@ export class Compare {
     return other;
   }
 
+  get #budgets() {
+    return this.page.store.hello?.budgets ?? [70, 140, 280, 560, 1120];
+  }
+
   #ways() {
     return this.#columns.map((column) => column.way);
   }
 
   // Columns for these ways; those that are there stay.
   #set(ways) {
-    const budgets = this.page.store.hello?.budgets ?? [70, 140, 280, 560, 1120];
+    const budgets = this.#budgets;
     while (this.#columns.length > ways.length) this.#columns.pop().root.remove();
     while (this.#columns.length < ways.length) {
       const column = new Column({ changed: () => this.#changed(), taken: () => this.#take(column) });
@@ -131,30 +142,50 @@ export class Compare {
     const wanting = this.#columns.filter((column) => !variantOf(column.way));
     for (const column of this.#columns) {
       column.complain(wanting.includes(column) ? "Type the question first." : "");
-      column.clear(wanting.length ? "Waits for the question." : "The first answer is on its way…");
+      column.clear(wanting.length ? "Waits for the question." : this.#started ? "The first answer is on its way…" : "Nothing is asked yet. Press Start, or One frame.");
+      column.watch(this.#started ? null : this.#stream.value);
     }
     put(this.#where, "");
-    this.#single ||= !this.#going;
+    this.#single ||= this.#started && !this.#going;
+    this.#preview();
     this.#next();
   }
 
   #go(going) {
     this.#going = going;
     this.#single = false;
-    this.#showGoing();
-    this.#next();
+    this.#start();
   }
 
   #one() {
     this.#going = false;
     this.#single = true;
+    this.#start();
+  }
+
+  #start() {
+    const first = !this.#started;
+    this.#started = true;
     this.#showGoing();
-    this.#next();
+    if (first) this.#changed();
+    else this.#next();
   }
 
   #showGoing() {
     this.#live.setAttribute("aria-pressed", String(this.#going));
-    put(this.#live, this.#going ? "Pause" : "Go on live");
+    put(this.#live, !this.#started ? "Start" : this.#going ? "Pause" : "Go on live");
+  }
+
+  // The stream as it is, until the first frame has been asked about.
+  #preview() {
+    const stream = this.page.store.streams.get(this.#stream.value);
+    if (!this.#started && stream) for (const column of this.#columns) column.preview(this.page.player.bitmap(stream.stream), aspectOf(stream));
+  }
+
+  // How long the answer that is on its way is awaited, by the second.
+  #showWaiting() {
+    const waited = this.#busy && this.#open && this.#begun ? Math.floor((performance.now() - this.#begun) / 1000) : 0;
+    for (const column of this.#columns) column.wait(waited);
   }
 
   // Another program may have been started meanwhile, with other models.
@@ -178,11 +209,15 @@ export class Compare {
     const variants = this.#columns.map((column) => variantOf(column.way));
     if (variants.includes(null)) return;
     const begun = performance.now();
+    this.#begun = begun;
+    const clock = setInterval(() => this.#showWaiting(), 1000);
     const asked = this.#changes;
     this.#busy = true;
     const { value, error } = await sendJson("POST", `/api/v1/streams/${encodeURIComponent(this.#stream.value)}/comparisons`, { variants, width: WIDTH });
     const bitmap = value ? await decoded(value.picture) : null;
+    clearInterval(clock);
     this.#busy = false;
+    this.#showWaiting();
     if (asked !== this.#changes || !this.#open) bitmap?.close();
     else if (error) put(this.#words, `No comparison: ${error}. ${this.#going ? "It is tried again." : ""}`);
     else {
