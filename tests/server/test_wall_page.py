@@ -142,6 +142,7 @@ def test_keys_alone_arrange_tiles_and_open_one(sixteen: Server, open_page: OpenP
 
     follow(page, lambda: size("cam 01") > 1.9 * size("cam 02"))
     assert apart(tiles(page, 16))
+    follow(page, lambda: page.locator(".wall-said").inner_text() == "")  # it is no news any more
     page.reload()
     assert [one["name"] for one in tiles(page, 16)][:2] == ["cam 02", "cam 01"]
     follow(page, lambda: size("cam 01") > 1.9 * size("cam 02"))
@@ -249,8 +250,17 @@ def test_groups_stand_together_and_one_can_be_chosen(few: Any, open_page: OpenPa
     tiles(page, 4)
     assert page.locator(".wall-group").all_inner_texts() == ["hall", "yard", "Without a group"]
     assert order(page) == ["c", "a", "d", "b"]
+    places = {str(one["name"]): one for one in tiles(page, 4)}
+    for name, press in (("c", page.mouse.down), ("a", page.mouse.up)):
+        middle = (places[name]["x"] + places[name]["width"] / 2, places[name]["y"] + places[name]["height"] / 2)
+        page.mouse.move(*middle, steps=5)
+        press()
+    follow(page, lambda: "c stays in its place" in page.locator(".wall-said").inner_text())
+    assert "a is in yard" in page.locator(".wall-said").inner_text()
+    assert order(page) == ["c", "a", "d", "b"]
     page.get_by_label("Group").select_option("yard")
     follow(page, lambda: order(page) == ["a", "d"])
+    follow(page, lambda: page.locator(".wall-count").inner_text() == "2 of 2 live")
     assert page.locator(".wall-group").count() == 0
     page.reload()
     tiles(page, 2)

@@ -11,6 +11,8 @@ import { whole } from "./words.js";
 
 const TICK_MS = 250;
 const MARGIN = 12;
+const SAID_MS = 5000;
+const LONG_MS = 12000;
 const ARROWS = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
 
 export class Wall {
@@ -32,6 +34,7 @@ export class Wall {
   #alerts;
   #fresh = new Set();
   #frame = 0;
+  #silence = 0;
   #timer = 0;
   #moved = true;
   #laidShape = "";
@@ -84,6 +87,7 @@ export class Wall {
       may: (event) => event.pointerType !== "touch" || this.#arranging,
       fits: (name, target) => this.#layout.group || this.#groupOf(name) === this.#groupOf(target),
       drop: (name, target) => this.#move(name, target),
+      refuse: (name, target) => this.#say(`${name} stays in its place: a tile is moved within its group, and ${target} is ${this.#groupOf(target) ? `in ${this.#groupOf(target)}` : "in none"}. Its group is changed under Settings.`, LONG_MS),
     });
   }
 
@@ -170,7 +174,7 @@ export class Wall {
     const { names } = this.#sections.find((section) => section.names.includes(name));
     const target = names[names.indexOf(name) + by];
     if (target) this.#move(name, target);
-    else put(this.#said, `${name} is the ${by < 0 ? "first" : "last"} one`);
+    else this.#say(`${name} is the ${by < 0 ? "first" : "last"} one`);
   }
 
   #resize(name) {
@@ -178,8 +182,15 @@ export class Wall {
     this.#rearranged(`${name} is ${large ? "large" : "normal"}`);
   }
 
-  #rearranged(words) {
+  // Said for a while, then it is no news any more.
+  #say(words, ms = SAID_MS) {
+    clearTimeout(this.#silence);
     put(this.#said, words);
+    this.#silence = setTimeout(() => this.#said.textContent === words && put(this.#said, ""), ms);
+  }
+
+  #rearranged(words) {
+    this.#say(words);
     this.#moved = true;
     this.#lay();
   }
@@ -237,7 +248,8 @@ export class Wall {
   }
 
   #sayCount(linked) {
-    const streams = [...this.page.store.streams.values()];
+    const all = [...this.page.store.streams.values()];
+    const streams = this.#layout.group ? all.filter(({ group }) => group === this.#layout.group) : all; // those that are shown
     const live = streams.filter((stream) => stream.state === "live").length;
     const words = streams.length ? `${whole(live)} of ${whole(streams.length)} live` : "";
     put(this.#count, linked || !streams.length ? words : "The connection to the server is lost; it is tried again by itself");

@@ -7,7 +7,7 @@ export class WallDrag {
   #dropped = false;
 
   // root holds the tiles. hooks: {nameOf(element), at(x, y): the name of the tile there, tile(name): its element,
-  // may(event), fits(name, target), drop(name, target)}.
+  // may(event), fits(name, target), drop(name, target), refuse(name, target): it was let go where it does not fit}.
   constructor(root, hooks) {
     this.root = root;
     this.hooks = hooks;
@@ -22,7 +22,7 @@ export class WallDrag {
   #take(event) {
     const name = this.hooks.nameOf(event.target);
     this.#dropped = false;
-    if (name && event.button === 0 && this.hooks.may(event)) this.#held = { name, id: event.pointerId, x: event.clientX, y: event.clientY, moving: false, target: null };
+    if (name && event.button === 0 && this.hooks.may(event)) this.#held = { name, id: event.pointerId, x: event.clientX, y: event.clientY, moving: false, target: null, over: null };
   }
 
   #move(event) {
@@ -38,7 +38,9 @@ export class WallDrag {
     this.hooks.tile(held.name).style.transform = `translate(${x}px, ${y}px)`;
     const place = this.root.getBoundingClientRect();
     const over = this.hooks.at(event.clientX - place.left, event.clientY - place.top);
-    this.#aim(over !== null && over !== held.name && this.hooks.fits(held.name, over) ? over : null);
+    const other = over === held.name ? null : over;
+    held.over = other;
+    this.#aim(other !== null && this.hooks.fits(held.name, other) ? other : null);
   }
 
   #aim(target) {
@@ -59,6 +61,7 @@ export class WallDrag {
     if (tile) tile.style.transform = "";
     this.hooks.tile(held.target)?.classList.remove("aim");
     if (wanted && held.target) this.hooks.drop(held.name, held.target);
+    else if (wanted && held.over) this.hooks.refuse(held.name, held.over);
   }
 
   // What ends a drag is no press on the tile.
