@@ -81,6 +81,8 @@ def test_a_video_is_handed_in_looked_through_and_taken_away(
 ) -> None:
     page = open_page(f"{server.url}#files", accept_downloads=True)
     page.get_by_text("Nothing yet").wait_for()
+    below = "document.querySelector('.files-drop').getBoundingClientRect().top >"
+    shows(page, f"{below} document.querySelector('.files-formats').getBoundingClientRect().bottom")
     page.locator("#files").get_by_label("Objects to find").fill("dog, car")
     page.get_by_label("Which pictures").select_option("2 fps")
     page.get_by_role("checkbox", name="Tables (CSV)").check()

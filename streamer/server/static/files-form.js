@@ -32,7 +32,7 @@ export class JobForm {
     this.#labels.addEventListener("input", () => { if (this.#labels.value.trim()) this.#detect.input.checked = true; });
     const more = el("div", { class: "files-pair" }, field("Which pictures", this.#every), field("Budget", this.#budget), field("From second", this.#from), field("To second", this.#to));
     const write = el("fieldset", { class: "files-tasks" }, el("legend", { text: "Write" }), this.#formats);
-    this.root = el("section", { class: "card files-form", "aria-label": "Hand in files" }, el("h2", { text: "Hand in files" }), this.#dropArea(), ask, more, write, this.#fault);
+    this.root = el("section", { class: "card files-form", "aria-label": "Hand in files" }, el("h2", { text: "Hand in files" }), ask, more, write, this.#fault, this.#dropArea());
   }
 
   // Formats and budgets that the server has; what somebody has ticked stays.
@@ -49,7 +49,7 @@ export class JobForm {
 
   // A label is a button for its input: a click opens the chooser, and the input itself takes the keyboard.
   #dropArea() {
-    const area = el("label", { class: "files-drop", htmlFor: "files-choose" }, el("strong", { text: "Drop videos or pictures here" }), el("span", { text: "or press to choose them" }), this.#file);
+    const area = el("label", { class: "files-drop", htmlFor: "files-choose" }, el("strong", { text: "Drop videos or pictures here" }), el("span", { text: "or press to choose them. They are sent at once, with what is chosen above." }), this.#file);
     this.#file.addEventListener("change", () => {
       this.#give([...this.#file.files]);
       this.#file.value = "";

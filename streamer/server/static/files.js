@@ -16,7 +16,7 @@ export class Files {
   #form;
   #uploads = el("ol", { class: "file-list", "aria-label": "Files on their way" });
   #list = el("ol", { class: "file-list", "aria-label": "Jobs" });
-  #none = el("p", { class: "files-none", text: "Nothing yet. What you hand in above is listed here, with its progress and its results.", hidden: true });
+  #none = el("p", { class: "files-none", text: "Nothing yet. What you hand in is listed here, with its progress and its results.", hidden: true });
   #body;
   #look;
   #cards = new Map();
