@@ -4,9 +4,9 @@ import { Column } from "./compare-column.js";
 import { Totals } from "./compare-totals.js";
 import { anotherOf, MOST, PRESETS, modelWays, remember, remembered, variantOf } from "./compare-ways.js";
 import { el, put } from "./dom.js";
-import { aspectOf } from "./stream.js";
+import { aspectOf, isFile } from "./stream.js";
 import { fetchJson, sendJson } from "./token.js";
-import { clockTime, mediaTime } from "./words.js";
+import { dayTime, mediaTime } from "./words.js";
 
 const LEAST_MS = 500;
 const AGAIN_MS = 2000;
@@ -231,8 +231,10 @@ export class Compare {
   #show(value, bitmap) {
     put(this.#words, "");
     const [first] = value.variants;
+    const stream = this.page.store.streams.get(this.#stream.value);
+    const inFile = stream && isFile(stream) ? `${mediaTime(value.media_seconds)} · ` : "";
     const place = value.index === null ? "" : ` · picture ${value.index}`;
-    put(this.#where, `${mediaTime(value.media_seconds)} · ${clockTime(value.captured)}${place}`);
+    put(this.#where, `${inFile}${dayTime(value.captured)}${place}`);
     const frame = { bitmap, aspect: first.width / first.height, key: String(value.captured), at: value.media_seconds, caveat: this.page.store.hello?.caveat };
     const ways = this.#columns.map((column, number) => {
       const result = value.variants[number];

@@ -8,6 +8,7 @@ import { el, put } from "./dom.js";
 import { Ack } from "./field.js";
 import { Stage } from "./stage.js";
 import { fetchBlob, sendJson } from "./token.js";
+import { dayTime } from "./words.js";
 
 const KEYS = "Tab goes from box to box, arrows move the one in hand, Shift with arrows changes its size, N makes a new one, Delete removes it, Enter goes to its label. Ctrl+Z takes a change back, Ctrl+Shift+Z makes it again.";
 // As it is edited: a box without an area gets a little one.
@@ -93,8 +94,8 @@ export class Correct {
     this.#edit.addEventListener("change", () => this.#follow());
     this.#canvas.show(this.#edit, found.detections, found.width / found.height);
     this.#list.show(this.#edit, found.detections.map((one) => one.label));
-    put(this.#title, `Correct: ${found.stream}, ${new Date(found.at * 1000).toLocaleString()}`);
-    put(this.#by, correction ? `Corrected by ${correction.by}, ${new Date(correction.at * 1000).toLocaleString()}` : "Nobody has corrected it yet.");
+    put(this.#title, `Correct: ${found.stream}, ${dayTime(found.at)}`);
+    put(this.#by, correction ? `Corrected by ${correction.by}, ${dayTime(correction.at)}` : "Nobody has corrected it yet.");
     put(this.#model, `The model said: ${found.caption ?? "nothing"}`);
     this.#follow();
   }

@@ -3,11 +3,11 @@
 
 import { el, put } from "./dom.js";
 import { fetchJson } from "./token.js";
+import { dayTime } from "./words.js";
 
 const BINS = 48;
 const ALERTS = 500;
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
-const short = (at) => new Date(at * 1000).toLocaleString([], { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
 export class PastLine {
   #rows = el("div", { class: "line-rows" });
@@ -48,8 +48,8 @@ export class PastLine {
   #draw({ since, until, streams }, alerts) {
     const width = (until - since) / BINS;
     const most = Math.max(1, ...streams.flatMap(({ seen }) => seen));
-    put(this.#from, short(since));
-    put(this.#to, short(until));
+    put(this.#from, dayTime(since));
+    put(this.#to, dayTime(until));
     this.#rows.replaceChildren(...streams.map(({ stream, seen, found }) => {
       const own = alerts.filter((alert) => alert.stream === stream);
       const counts = seen.map((_, place) => own.filter((alert) => placeOf(alert.started_at, since, width) === place).length);
@@ -60,7 +60,7 @@ export class PastLine {
   }
 
   #bin(stream, at, width, { count, boxes, alerts, most }) {
-    const words = [`${short(at)}:`, count === 1 ? "1 result," : `${count} results,`, `${boxes} with boxes`, alerts ? (alerts === 1 ? "and 1 alert" : `and ${alerts} alerts`) : ""].filter(Boolean).join(" ");
+    const words = [`${dayTime(at)}:`, count === 1 ? "1 result," : `${count} results,`, `${boxes} with boxes`, alerts ? (alerts === 1 ? "and 1 alert" : `and ${alerts} alerts`) : ""].filter(Boolean).join(" ");
     const bar = el("i", { hidden: count === 0 });
     bar.style.height = `${Math.round(20 + 80 * Math.sqrt(count / most))}%`;
     const bin = el("button", { class: "line-bin", type: "button", title: words, tabIndex: -1, disabled: count + alerts === 0, data: { boxes: String(boxes > 0), alerts: String(alerts > 0) } }, bar);

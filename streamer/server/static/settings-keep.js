@@ -3,6 +3,7 @@
 import { el, put } from "./dom.js";
 import { card, confirmed, labelled, Waiting } from "./settings-card.js";
 import { fetchJson, sendJson } from "./token.js";
+import { dayTime } from "./words.js";
 
 const UNITS = ["bytes", "KiB", "MiB", "GiB", "TiB"];
 const NAMES = ["keep_days", "keep_gib", "keep_alert_days"];
@@ -55,7 +56,7 @@ export class Retention {
     const most = value.keep_gib * 2 ** 30;
     this.#meter.value = Math.min(1, value.used_bytes / most);
     put(this.#used, `${bytes(value.used_bytes)} of ${bytes(most)} in use, ${bytes(value.free_bytes)} free on the disk`);
-    const since = value.oldest ? `The oldest result is of ${new Date(value.oldest * 1000).toLocaleString()}` : "There is no result yet";
+    const since = value.oldest ? `The oldest result is of ${dayTime(value.oldest)}` : "There is no result yet";
     const whose = value.changed ? "changed here from what streams.toml says" : "as streams.toml says, or by default";
     put(this.#facts, `${since}. The limits are ${whose}${value.lasting ? "" : "; this server keeps nothing beyond its run"}.`);
   }

@@ -4,7 +4,7 @@
 import { el, put } from "./dom.js";
 import { localTime } from "./query.js";
 import { sendJson } from "./token.js";
-import { clockTime, whole } from "./words.js";
+import { dayTime, whole } from "./words.js";
 
 const DAY = 86400;
 const LINKS = 24;
@@ -56,5 +56,5 @@ function lineOf(one) {
 
 function momentLink(stream, { began_at: at, reason }) {
   const search = `stream:"${stream}" until:${localTime(at + 1)}`;
-  return el("a", { href: `#history?q=${encodeURIComponent(search)}`, text: clockTime(at), title: reason });
+  return el("a", { href: `#history?q=${encodeURIComponent(search)}`, text: dayTime(at), title: reason });
 }

@@ -1,6 +1,6 @@
 // Sizes, formats and jobs in words.
 
-import { rate, seconds, whole } from "./words.js";
+import { dayTime, rate, seconds, whole } from "./words.js";
 
 const UNITS = ["bytes", "KB", "MB", "GB", "TB"];
 
@@ -48,5 +48,5 @@ export function progressWords(job) {
       return job.frames ? `It failed after ${frames}` : "It failed";
   }
   const lost = job.failed ? `, ${whole(job.failed)} without an answer` : "";
-  return `${frames}${lost} · done ${new Date(job.finished_at * 1000).toLocaleString()}`;
+  return `${frames}${lost} · done ${dayTime(job.finished_at)}`;
 }
