@@ -9,15 +9,6 @@ export function dotOf(stream, linked) {
 export function aspectOf(stream) {
   return stream.source ? stream.source.width / stream.source.height : 16 / 9;
 }
-<<<<<<< HEAD
-=======
 
 // Whether a time in its source means something: a file has a beginning, a camera has the clock alone.
 export const isFile = ({ address }) => !/^[a-z][\w+.-]*:/i.test(address) && !address.startsWith("/dev/");
-
-// Seconds usually between two results.
-export function intervalOf(stream) {
-  const answered = stream.analysed_fps + stream.reused_fps;
-  return 1 / Math.max(0.01, Math.min(answered || stream.settings.fps, stream.settings.fps));
-}
->>>>>>> 0640686 (One format for times in history, corrections, comparisons, files and settings; no media time for cameras)
