@@ -172,6 +172,7 @@ def _request(job: Job, task: Task, draft: Draft, *, structured: bool) -> Request
         draft=draft.draft,
         agreement=draft.agreement,
         likeness=likeness(task),
+        ends_with_list=task.kind == "detect",
         schema=CHECK_SCHEMA if held else task.schema,
     )
 

@@ -179,7 +179,7 @@ class Engine:
     def _constraint(self, request: Request) -> Constraint | None:
         if request.schema is None:
             return None
-        if request.stop or request.ends_with_json:
+        if request.stop or request.ends_with_list:
             raise OptionError("stop", request.stop, "none where the answer follows a schema, which ends it")
         if self._grammars is None:
             from streamer.gemma.constraint import Grammars  # llguidance, for those who ask for it

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _STOP_TAIL = 8
 """Tokens beyond a stop text's own length that are read again to find it (a token may hold a single byte)."""
+_LIST_BEGINS = re.compile(r'\s*[\[\]{"\d-]')
 _JSON_MARK = re.compile(r"""\\.|["\[\]{}]""", re.DOTALL)
 Read = Callable[[Sequence[int]], str]
 
@@ -102,17 +103,17 @@ class Branch:
         self.output.append(token)
         if self.constraint is not None:
             self.constraint.take(token)
-        if token in end_ids or self._meets_stop(read) or self._closes_json(read):
+        if token in end_ids or self._meets_stop(read) or self._closes_list(read):
             self.finish = "stop"
         elif len(self.output) >= self.request.max_tokens:
             self.finish = "length"
             if self.constraint is not None and not self.constraint.valid:
                 self.output = self.constraint.completed(self.request.max_tokens)
 
-    def _closes_json(self, read: Read) -> bool:
-        if not self.request.ends_with_json or not any(mark in read(self.output[-1:]) for mark in "]}"):
+    def _closes_list(self, read: Read) -> bool:
+        if not self.request.ends_with_list or "]" not in read(self.output[-1:]):
             return False
-        return json_end(read(self.output)) is not None
+        return list_end(read(self.output)) is not None
 
     def generation(self, read: Read) -> Generation:
         """What came out. Its ``token_ids`` are all that the model said, the end token and stop text included."""
@@ -133,7 +134,7 @@ class Branch:
 
     def _text(self, read: Read) -> str:
         text = _before_stop(read(self.output), self.request.stop)
-        return text[: json_end(text)] if self.request.ends_with_json else text
+        return text[: list_end(text)] if self.request.ends_with_list else text
 
     def _meets_stop(self, read: Read) -> bool:
         if not self.request.stop:
@@ -275,11 +276,12 @@ class _Line:
         return tuple([fill] * gap + values if left else values + [fill] * gap for values, fill in lists)
 
 
-def json_end(text: str) -> int | None:
-    """Behind the bracket that closes the first JSON list or object of ``text``; None where none closes.
+def list_end(text: str) -> int | None:
+    """Behind the bracket that closes the JSON list that ``text`` begins with, words before it aside; None where it does
+    not close, and where an object comes first.
 
-    >>> json_end('Here: [{"label": "a ] b"}] and more')
-    26
+    >>> list_end('Here [as asked]: [{"label": "a ] b"}] and more')
+    37
     """
     depth, quoted = 0, False
     for found in _JSON_MARK.finditer(text):
@@ -287,7 +289,9 @@ def json_end(text: str) -> int | None:
         if depth and mark == '"':
             quoted = not quoted
         elif not quoted and mark in "[{":
-            depth += 1
+            if depth == 0 and mark == "{":
+                return None
+            depth += depth > 0 or _LIST_BEGINS.match(text, found.end()) is not None
         elif not quoted and depth and mark in "]}":
             depth -= 1
             if depth == 0:

@@ -43,8 +43,9 @@ class Request:
     """Where there is no ``draft``: a text of the answer's form, such as a list of boxes with any numbers in it."""
     start: str = ""
     """The answer's beginning, given to the model instead of asked from it; it is part of the answer's text."""
-    ends_with_json: bool = False
-    """The answer ends where its first JSON list or object closes."""
+    ends_with_list: bool = False
+    """The answer ends where its JSON list closes, as far as it begins with one: a model may give objects without a list
+    around them, and then goes on."""
     schema: Mapping[str, Any] | None = None
     """A JSON schema: the answer is a document of it and nothing else (with ``start`` it cannot be)."""
 

@@ -182,8 +182,9 @@ def test_answers_end_where_the_request_says() -> None:
     def text(said: str, **wanted: Any) -> str:
         return read_answer(answered(said), Request((), "?", 70, **wanted), [], ABLE).text
 
-    assert text('```json\n[{"a": "]"}]\n``` and more', ends_with_json=True) == '```json\n[{"a": "]"}]'
-    assert text("[1, 2", ends_with_json=True) == "[1, 2"
+    assert text('```json\n[{"a": "]"}]\n``` and more', ends_with_list=True) == '```json\n[{"a": "]"}]'
+    assert text("[1, 2", ends_with_list=True) == "[1, 2"
+    assert text('{"a": 1}, {"a": 2} [1]', ends_with_list=True) == '{"a": 1}, {"a": 2} [1]'
     assert text("one END two", stop=("END",)) == "one "
     assert text("thought\nhm<channel|>A car.") == "A car."
 

@@ -14,6 +14,7 @@ from streamer.configuration import Configuration, StreamEntry
 from streamer.display import encode_jpeg
 from streamer.models.scripted import ScriptedModel
 from streamer.server import Server
+from streamer.server.access import Tokens
 from streamer.settings import StreamSettings
 from streamer.sources.synthetic import draw
 from streamer.station import Station
@@ -75,12 +76,48 @@ def test_axe_finds_no_serious_fault_and_nothing_is_wider_than_the_screen(
         assert page.evaluate(TOO_WIDE) == [], width
     if not AXE.exists():
         pytest.skip("axe-core is not installed: npm install --no-save axe-core")
-    page.set_viewport_size({"width": 1280, "height": 800})
     page.evaluate(AXE.read_text())
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)
-        page.wait_for_timeout(300)  # colours change slowly
-        assert page.evaluate(JUDGE) == [], theme
+    for width, theme in ((1280, "light"), (2560, "light"), (1280, "dark"), (375, "dark")):
+        assert judged(page, width, theme) == [], (width, theme)
+
+
+def judged(page: Any, width: int, theme: str) -> list[str]:
+    """What axe says of the page."""
+    page.set_viewport_size({"width": width, "height": 800})
+    page.emulate_media(color_scheme=theme)
+    page.wait_for_timeout(300)  # colours change slowly
+    faults: list[str] = page.evaluate(JUDGE)
+    return faults
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: npm install --no-save axe-core")
+def test_correcting_by_hand_has_no_serious_fault(looking: Callable[..., Any]) -> None:
+    page = looking("history")
+    page.locator(".past-list button").first.click()
+    page.get_by_role("button", name="Correct", exact=True).click()
+    page.wait_for_selector("dialog.correct[open]")
+    page.evaluate(AXE.read_text())
+    for width, theme in ((1280, "light"), (375, "dark")):
+        assert judged(page, width, theme) == [], (width, theme)
+        assert page.evaluate(TOO_WIDE) == [], width
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: npm install --no-save axe-core")
+def test_what_a_viewer_sees_has_no_serious_fault(tmp_path: Path, open_page: Callable[..., Any]) -> None:
+    entries = (StreamEntry("gate", "synthetic:?live=1&size=320x180", SETTINGS),)
+    with (
+        ScriptedModel(answer) as model,
+        Station(model, Configuration(streams=entries, data=tmp_path)) as station,
+        Server(station.monitor, port=0, station=station, token="the-owners-token-0123456789") as server,
+    ):
+        token = Tokens(tmp_path / "tokens.json").create("guard", "viewer")
+        page = open_page(f"{server.address}?token={token}")
+        shows(page, "document.querySelector('#link').dataset.state === 'open'")
+        page.evaluate(AXE.read_text())
+        for view in VIEWS:
+            page.evaluate(f"location.hash = '#{view}'")
+            shows(page, f"document.querySelector('[aria-current=page]').hash === '#{view}'")
+            assert judged(page, 1280, "light") == [], view
 
 
 def test_every_view_is_reached_by_keys_and_says_where_one_is(looking: Callable[..., Any]) -> None:
@@ -96,7 +133,7 @@ def test_every_view_is_reached_by_keys_and_says_where_one_is(looking: Callable[.
         shows(page, f"document.querySelector('[aria-current=page]').hash === '#{view}'")
 
 
-@pytest.mark.parametrize("view", ["live", "settings"])
+@pytest.mark.parametrize("view", VIEWS)
 def test_a_lost_connection_is_said_in_every_view(looking: Callable[..., Any], view: str) -> None:
     page = looking(view)
     page.evaluate("() => { WebSocket.prototype.send = function () { this.close(); }; }")

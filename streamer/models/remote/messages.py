@@ -150,12 +150,12 @@ def _whole(text: str, request: Request) -> str:
     text = text.rpartition(_THOUGHT_END)[2]
     for stop in request.stop:
         text = text.partition(stop)[0]
-    return _to_json_end(text) if request.ends_with_json else text
+    return _to_list_end(text) if request.ends_with_list else text
 
 
-def _to_json_end(text: str) -> str:
+def _to_list_end(text: str) -> str:
     found = re.search(r"[\[{]", text)
-    if found is None:
+    if found is None or found[0] == "{":
         return text
     try:
         return text[: json.JSONDecoder(strict=False).raw_decode(text, found.start())[1]]
