@@ -31,7 +31,6 @@ from streamer.tasks import Task
 from tests.annotating import says_the_numbers
 from tests.media import even, make_clip, pictures
 
-KILLS = 20
 FEW, MANY = "jsonl,srt", "jsonl,srt,vtt,coco,mp4"
 """The many with chapters."""
 
@@ -91,9 +90,9 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     ]
 
 
-@pytest.mark.parametrize(("gate", "formats"), [(0.0, FEW), (0.03, MANY)])
+@pytest.mark.parametrize(("gate", "formats", "kills"), [(0.0, FEW, 13), (0.03, MANY, 7)])
 def test_killed_again_and_again_it_comes_to_the_same_end(
-    films: list[Path], tmp_path: Path, gate: float, formats: str
+    films: list[Path], tmp_path: Path, gate: float, formats: str, kills: int
 ) -> None:
     """At any moment from the first row to the last format."""
     whole, out = tmp_path / "whole", tmp_path / "killed"
@@ -106,7 +105,7 @@ def test_killed_again_and_again_it_comes_to_the_same_end(
     undisturbed.communicate()
     chance = random.Random(formats)
     killed = 0
-    while killed < KILLS // 2:
+    while killed < kills:
         process = start(out, gate, *films, formats=formats)
         assert process.stdout is not None
         process.stdout.readline()  # it is at work

@@ -115,8 +115,8 @@ class FolderShelf(Shelf):
         """Those that are empty, but for newer days: somebody may be about to write a clip there."""
         newest = f"{datetime.now(UTC) - timedelta(days=2):%Y%m%d}"
         for kind in ENDINGS:
-            for day in (self._folder / kind).glob("[0-9]*"):
-                for folder in (*day.glob("*"), day) if day.name < newest else ():
+            for day in _inside(self._folder / kind):
+                for folder in (*_inside(day), day) if day.name < newest else ():
                     with suppress(OSError):  # not empty
                         folder.rmdir()
 
@@ -124,7 +124,8 @@ class FolderShelf(Shelf):
         """Parts of files that old are removed, files of others are not touched."""
         youngest = time.time() - LEFT_OVER_SECONDS
         for kind in ENDINGS:
-            for path in (self._folder / kind).glob("*/*/*"):
+            streams = (stream for day in _inside(self._folder / kind) for stream in _inside(day))
+            for path in (path for stream in streams for path in _inside(stream)):
                 with suppress(OSError):
                     if path.stat().st_mtime > youngest:
                         continue
@@ -140,6 +141,14 @@ class FolderShelf(Shelf):
     def _refused(self, path: Path, error: OSError) -> HistoryError:
         reason = f"{path.name} cannot be written or read: {error.strerror or error}"
         return HistoryError(self._folder, reason, "is there room, and are the folder and its files yours?")
+
+
+def _inside(folder: Path) -> list[Path]:
+    """Nothing of what is no folder, or none any longer: people put things here, and others tidy up as well."""
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
 
 
 def write_whole(path: Path, data: bytes, durable: bool) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.errors import OptionError
@@ -131,6 +131,7 @@ objects = st.dictionaries(
 )
 
 
+@settings(max_examples=40)
 @given(st.text(alphabet="abc :.,\n") | st.just("As [you] asked: "), st.lists(objects), st.text())
 def test_the_end_of_a_list_is_found_wherever_it_stands(before: str, document: list[object], after: str) -> None:
     written = json.dumps(document)

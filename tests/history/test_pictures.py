@@ -93,5 +93,7 @@ def test_a_folder_that_was_taken_away(history: History, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="still kept"):
         history.picture(name)
     day.write_text("in the way")
+    history.retain(NOW)
+    assert day.exists(), "a file of somebody else's"
     with pytest.raises(HistoryError, match="cannot be written"):
         history.put_picture("gate", NOW, JPEG)

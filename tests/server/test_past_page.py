@@ -147,6 +147,7 @@ def test_what_is_newer_is_said_and_there_when_one_comes_back(tmp_path: Path, ope
             before = page.evaluate(first)
             page.evaluate("location.hash = 'rules'")
             page.locator("#rules").get_by_text("No rule yet").wait_for()
+            follow(page, lambda: station.history.search(limit=1)[0].id > before)
             page.evaluate("location.hash = 'history'")
             shows(page, f"{first} > {before}")
 
