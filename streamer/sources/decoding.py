@@ -67,7 +67,8 @@ class Decoder:
             raise
         self.stream.thread_type = target.threads
         self.keep: Keep | None = None
-        self.watch = Stopwatch()
+        self.watch = self.reading = Stopwatch()
+        """``reading``: what reading packets counts for; a camera's are mostly waited for."""
         self._orientation: Orientation | None = None
         self._rotation = 0
         self._scaler = Scaler(threads=1 if target.threads == "SLICE" else 0)
@@ -90,7 +91,7 @@ class Decoder:
         packets = self.container.demux(self.stream)
         while True:
             try:
-                with self.watch:
+                with self.reading:
                     packet = next(packets, None)
             except (av.FFmpegError, OSError) as error:
                 raise explained(self.target.address, error) from error

@@ -17,6 +17,7 @@ from streamer.sources.arrivals import Arrivals
 from streamer.sources.decoding import Decoder, Target
 from streamer.sources.encoded import Tap, keepable
 from streamer.sources.live import LiveOptions, StalledError
+from streamer.sources.picture import Stopwatch
 from streamer.sources.ring import PacketRing
 from streamer.sources.timeline import Timeline
 
@@ -91,6 +92,7 @@ class NetworkFeed:
 
     def pictures(self, stop: threading.Event, counters: Counters) -> Iterator[VideoPicture]:
         decoder = Decoder(self._target, counters)
+        decoder.reading = Stopwatch()
         self._round += 1
         self._arrivals = Arrivals()
         try:
@@ -98,7 +100,6 @@ class NetworkFeed:
             timed = decoder.container.format.name not in _UNTIMED
             self._keep(decoder, timed)
             for packet in self._packets(decoder, stop):
-                decoder.watch.take_ms()  # it was waited for
                 self._arrivals.add(packet.pts, time.monotonic())
                 for frame in decoder.decode(packet):
                     arrived = self._arrivals.of(frame.pts)

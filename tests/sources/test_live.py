@@ -130,6 +130,8 @@ def test_multipart_mjpeg() -> None:
         numbers = [read_counter(frame.image) for frame in watcher.frames]
         assert numbers == sorted(set(numbers))
         moments = [frame.captured_at or 0.0 for frame in watcher.frames]
+        usual = sorted(frame.decode_ms for frame in watcher.frames)[len(watcher.frames) // 2]
+        assert usual < 60, "decoding does not count the wait for the next picture"
         assert moments[3] - moments[0] > 0.4
         assert watcher.frames[3].time_seconds - watcher.frames[0].time_seconds == pytest.approx(
             moments[3] - moments[0], abs=0.3
