@@ -151,7 +151,7 @@ def test_pause_step_and_leaving(rig: Rig, open_page: OpenPage) -> None:
     assert rig.asked.total() == stood + 4
     page.get_by_role("button", name="Go on live").click()
     follow(page, lambda: rig.asked.total() > stood + 8)
-    page.get_by_role("link", name="Wall").click()
+    page.get_by_role("link", name="Wall", exact=True).click()
     page.wait_for_timeout(300)
     left = rig.asked.total()
     page.wait_for_timeout(900)

@@ -50,7 +50,7 @@ def captions(page: Any) -> list[str]:
 
 def test_what_was_seen_is_found_filtered_and_looked_at(server: Server, open_page: Callable[..., Any]) -> None:
     page = open_page(server.url)
-    page.get_by_role("link", name="History").click()
+    page.get_by_role("link", name="History", exact=True).click()
     page.locator("#past .tile").first.wait_for()
     assert not page.locator("#live").is_visible()
     assert captions(page) == [f"picture {number}" for number in range(29, 5, -1)]

@@ -187,8 +187,8 @@ def test_a_token_is_made_shown_once_copied_and_withdrawn(server: Server, station
     assert found is not None
     assert (found.name, found.role, found.streams) == ("anna", "viewer", ("gate",))
     tokens.get_by_text("sees gate").wait_for()
-    page.get_by_role("link", name="Wall").click()
-    page.get_by_role("link", name="Settings").click()
+    page.get_by_role("link", name="Wall", exact=True).click()
+    page.get_by_role("link", name="Settings", exact=True).click()
     assert secret not in page.content()
     assert page.get_by_label("Token of anna", exact=True).count() == 0
     tokens.get_by_label("Name", exact=True).fill("anna")

@@ -151,7 +151,7 @@ def test_keys_alone_arrange_tiles_and_open_one(sixteen: Server, open_page: OpenP
     assert page.evaluate("document.activeElement.closest('.wall-tile').dataset.name") == "cam 02"
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="cam 02").wait_for()
-    page.get_by_role("link", name="Wall").click()
+    page.get_by_role("link", name="Wall", exact=True).click()
     page.get_by_role("button", name="Arrange").click()
     page.get_by_role("button", name="As at first").click()
     follow(page, lambda: order(page) == NAMES)
@@ -212,7 +212,7 @@ def test_alerts_that_nobody_has_handled_stand_on_top(sixteen: Server, open_page:
     card.get_by_role("button", name="cam 02").click()
     page.get_by_role("heading", name="cam 02").wait_for()
     assert page.locator("#alerts").is_visible()
-    page.get_by_role("link", name="Wall").click()
+    page.get_by_role("link", name="Wall", exact=True).click()
     card.get_by_role("button", name="Acknowledge", exact=True).click()
     card.wait_for(state="detached")
     assert not page.locator(".wall-alerts").is_visible()
