@@ -96,18 +96,20 @@ export class AddStream {
     const { address, udp } = this.#probe;
     const name = this.#name.value.trim();
     if (this.page.store.streams.has(name)) return this.#taken(name);
+    const sent = JSON.stringify(this.#probe);
     this.#work(true, `Adding ${name}…`);
     const body = { name, address, udp, loop: this.#loop.checked, group: this.#group.value.trim(), tasks: tasksOf(this.#preset.value) };
     const { error } = await sendJson("POST", "/api/v1/streams", body);
     this.#work(false, error ? `It is not added: ${error}.` : "");
     if (TAKEN.test(error ?? "")) return this.#taken(name);
     if (error) return;
-    this.#guessed = "";
-    this.form.reset();
-    this.#tested = "";
+    const next = JSON.stringify(this.#probe) !== sent; // somebody has begun with another one
+    if (next) this.#name.value = "";
+    else this.form.reset();
+    this.#guessed = this.#tested = "";
     this.#changed();
     put(this.#words, `${name} is added.`);
-    this.#address.focus();
+    if (!next) this.#address.focus();
   }
 
   #taken(name) {
