@@ -53,7 +53,7 @@ class RemoteShelf(Shelf):
             return
         for path in sorted(self._folder.glob("*")):
             with suppress(OSError):
-                if is_name(path.name):
+                if is_name(path.name) and not self._uploads.has(path.name):
                     self._uploads.put_file(path.name, path, path.stat().st_size)
 
     def save(self, name: str, data: bytes, *, durable: bool = False) -> None:
@@ -78,11 +78,11 @@ class RemoteShelf(Shelf):
 
     def finish(self, name: str) -> None:
         path = self._folder / name
-        self.start()
         try:
             self._uploads.put_file(name, path, path.stat().st_size)
         except OSError as error:
             raise self._refused(error) from error
+        self.start()  # behind it: what an earlier run left is looked for there, and this would be sent and gone
 
     def _room_for(self, name: str) -> Path:
         if (waiting := self._uploads.file_bytes) > self._disk_bytes:
