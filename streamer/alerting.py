@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 from streamer.alertbook import AlertBook, new_id
@@ -22,6 +21,7 @@ from streamer.errors import HistoryError, OptionError, StreamerError
 from streamer.frames import Frame
 from streamer.monitor import Event, Monitor, StreamRemoved
 from streamer.outputs.drawing import draw_detections
+from streamer.pacing import usual_gap
 from streamer.results import FrameResult
 from streamer.rules import Change, Rule, RuleWatcher, WatchState
 from streamer.rules.asking import with_rules
@@ -250,8 +250,7 @@ class Alerting:
             asked = 1 / self._monitor.status(name).settings.fps
         except OptionError:  # it was removed meanwhile
             return
-        gaps = sorted(later - earlier for earlier, later in pairwise(stream.seen_at))
-        usual = gaps[len(gaps) // 2] if gaps else 0.0
+        usual = usual_gap(stream.seen_at)
         for watcher in stream.watchers.values():
             watcher.max_silence_seconds = max(MAX_SILENCE_SECONDS, 3 * asked, 3 * usual)
 

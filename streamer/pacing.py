@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
+from itertools import pairwise
 
 _SLACK = 0.1
 """Part of an interval by which something may come early, so that a camera's jitter does not halve the rate."""
@@ -52,3 +54,13 @@ class Rate:
         if len(times) < 2:
             return 0.0
         return (len(times) - 1) / max(now - times[0], 1e-6)
+
+
+def usual_gap(times: Iterable[float]) -> float:
+    """The median of the gaps between successive times; 0 where there are fewer than two.
+
+    >>> usual_gap([0, 1, 2, 60, 61])
+    1
+    """
+    gaps = sorted(later - earlier for earlier, later in pairwise(times))
+    return gaps[len(gaps) // 2] if gaps else 0.0

@@ -8,7 +8,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from streamer.addresses import redact
@@ -24,7 +23,7 @@ from streamer.gating import (
     asks_for_detail,
     repeated,
 )
-from streamer.pacing import Pace, Rate
+from streamer.pacing import Pace, Rate, usual_gap
 from streamer.settings import StreamSettings, StreamStatus
 from streamer.showing import Showing, Shown
 from streamer.tracking import Tracker, TrackerOptions
@@ -450,7 +449,6 @@ def _gate_of(settings: StreamSettings) -> Gate:
 
 def _tracking_of(settings: StreamSettings, times: Iterable[float]) -> TrackerOptions:
     """A thing may be missed twice, however far apart the frames are: as it is asked for, and as a slow model has it."""
-    gaps = sorted(later - earlier for earlier, later in pairwise(times))
-    usual = gaps[len(gaps) // 2] if gaps else 0.0
-    patience = max(TrackerOptions().patience_seconds, MISSED / settings.fps, MISSED * usual)
+    slowest = max(1 / settings.fps, usual_gap(times))
+    patience = max(TrackerOptions().patience_seconds, MISSED * slowest)
     return TrackerOptions(patience_seconds=min(patience, MOST_PATIENCE_SECONDS))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.pacing import Pace, Rate
+from streamer.pacing import Pace, Rate, usual_gap
 
 
 @given(
@@ -35,3 +35,9 @@ def test_rate_is_that_of_regular_events_and_falls_when_they_stop(gap: float, cou
     last = (count - 1) * gap
     assert rate.per_second(last) == pytest.approx(1 / gap, rel=0.01)
     assert rate.per_second(last + 100) < 0.02
+
+
+def test_the_usual_gap_is_the_middle_one_and_needs_two_times() -> None:
+    assert usual_gap([0, 1, 2, 60, 61, 62]) == 1
+    assert usual_gap([5, 35]) == 30
+    assert (usual_gap([]), usual_gap([5])) == (0, 0)
